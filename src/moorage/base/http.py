@@ -1,0 +1,89 @@
+"""What a door is asked and what it answers, whatever server carries it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import unquote_plus
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Body(Protocol):
+    """The body of a request, read once. A client that leaves before the end raises ConnectionError."""
+
+    @property
+    def announced(self) -> int | None:
+        """Content-Length, or None for a chunked body."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """All of it; raise `RequestEntityTooLarge` when it has more than `limit` bytes."""
+        ...
+
+    def batches(self) -> AsyncIterator[memoryview]:
+        """All of it in large pieces. A piece is the reader's until it asks for the next but one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` is decoded, `raw_path` and `raw_query` as on the wire; header names are lower case."""
+
+    method: str
+    path: str
+    raw_path: bytes
+    raw_query: bytes
+    headers: Headers
+    body: Body
+    client: str
+    secure: bool = False
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of that name; latin-1, as HTTP has it."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def header_list(self, name: bytes) -> list[str]:
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+    @property
+    def host(self) -> str:
+        return (self.header(b"host") or "").lower()
+
+    def query(self) -> list[tuple[str, str]]:
+        """Decoded pairs in order. Lenient on stray separators: `?&digest=` is sent by .NET."""
+        pairs = []
+        for part in self.raw_query.decode("latin-1").split("&"):
+            if part:
+                key, _, value = part.partition("=")
+                pairs.append((unquote_plus(key), unquote_plus(value) if "%" in value else value))
+        return pairs
+
+
+class BlobBody(Protocol):
+    """Bytes that a worker thread reads and the server sends on the socket: a range of a sealed blob."""
+
+    @property
+    def length(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer. `body` is bytes, or a `BlobBody` that is closed by the server when it is done."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes | BlobBody = b""
+    closes: bool = False
+    """The connection is closed after it: a body was left unread."""
+    on_sent: Callable[[], None] | None = None
+
+
+def reply_json(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:
+    return Reply(status, [(b"content-type", b"application/json"), *headers], body)

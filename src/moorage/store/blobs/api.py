@@ -1,0 +1,57 @@
+"""The port of the blob store: files of opaque bytes named by a random blob id. What is in them is `keys`' affair."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+BlobId = bytes
+"""128 random bits. A name never comes from a stranger."""
+
+
+class PartialBlob(Protocol):
+    """A file being written, front to back. Its methods block: call them from a worker thread."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append. Raise `StorageFull` when the disk is; what was written before stays as it was."""
+        ...
+
+    def flush(self) -> None:
+        """Start or finish moving what was written to the disk, so that `commit` has little left to do."""
+        ...
+
+    def commit(self) -> None:
+        """Make the file durable under its name: MUST have synced the file and its directory when it returns."""
+        ...
+
+    def discard(self) -> None:
+        """Remove the file. MUST NOT raise if it is gone."""
+        ...
+
+
+class StoredBlob(Protocol):
+    """An open file. It stays readable though it be deleted meanwhile."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        ...
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` from `offset`; fewer bytes only at the end of the file. Blocks briefly."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    def create(self, blob: BlobId) -> PartialBlob:
+        """Begin a file. MUST NOT exist under its final name before `commit`."""
+        ...
+
+    def open(self, blob: BlobId) -> StoredBlob:
+        """Raise FileNotFoundError if there is none."""
+        ...
+
+    def delete(self, blob: BlobId) -> None:
+        """Remove a committed or a partial file of this id. MUST NOT raise if there is none."""
+        ...

@@ -1,0 +1,45 @@
+"""The port of the database: four verbs over named statements. Two engines implement it (`sqlite.py`, `postgres.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+Value = int | str | bytes | None | Sequence[int] | Sequence[str] | Sequence[bytes]
+"""A bound value. A sequence fills `IN :name`; an empty one matches nothing."""
+
+Row = tuple[Any, ...]
+"""Columns in the order of the statement's SELECT or RETURNING list. Typed by the slice that reads it."""
+
+
+class Reads(Protocol):
+    async def one(self, statement: str, values: Mapping[str, Value] = ...) -> Row | None:
+        """The first row of `slice.statement`, or None."""
+        ...
+
+    async def all(self, statement: str, values: Mapping[str, Value] = ...) -> list[Row]: ...
+
+
+class Transaction(Reads, Protocol):
+    """Reads here see what the transaction has written. Await nothing but these verbs inside one."""
+
+    async def run(self, statement: str, values: Mapping[str, Value] | Sequence[Mapping[str, Value]] = ...) -> int:
+        """Run a writing statement, once for each mapping of a sequence; return the rows touched in all."""
+        ...
+
+
+class Database(Reads, Protocol):
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Commit durably when the block ends, roll back when it raises. MUST NOT return before the commit is on disk."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class UniqueViolation(Exception):
+    """A unique constraint refused the row: how `immutable` stays true under concurrency."""
+
+
+class MissingReference(Exception):
+    """A foreign key refused the row: what it refers to went away meanwhile."""

@@ -1,0 +1,203 @@
+-- The first schema. It already has the columns of archive, pull times, scanning and keys (docs/format.md).
+-- Times are integer microseconds; a digest is an algorithm byte and 32 or 64 bytes; a blob id is 16 random bytes.
+
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    created BIGINT NOT NULL
+);
+
+CREATE TABLE access_keys (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts (id),
+    principal TEXT NOT NULL,
+    sealed_secret BYTEA NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('Active', 'Inactive')),
+    created BIGINT NOT NULL
+);
+CREATE INDEX access_keys_by_account ON access_keys (account, id);
+
+CREATE TABLE token_keys (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    created BIGINT NOT NULL,
+    retired BIGINT
+);
+
+CREATE TABLE settings (
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (account, region, name)
+);
+
+CREATE TABLE domain_keys (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    encryption_type TEXT NOT NULL,
+    key_arn TEXT NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    created BIGINT NOT NULL,
+    UNIQUE (account, region, encryption_type, key_arn)
+);
+
+CREATE TABLE repositories (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    mutability TEXT NOT NULL,
+    mutability_filters TEXT NOT NULL,
+    scan_on_push BIGINT NOT NULL,
+    encryption_type TEXT NOT NULL,
+    key_arn TEXT NOT NULL,
+    domain BIGINT NOT NULL REFERENCES domain_keys (id),
+    allow_missing_references BIGINT,
+    policy_epoch BIGINT NOT NULL,
+    UNIQUE (account, region, name)
+);
+
+-- A deleted repository leaves its name at once and its rows here, to be purged in batches.
+CREATE TABLE purges (
+    repository BIGINT PRIMARY KEY REFERENCES repositories (id),
+    requested BIGINT NOT NULL
+);
+
+CREATE TABLE images (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    repository BIGINT NOT NULL REFERENCES repositories (id),
+    digest BYTEA NOT NULL,
+    media_type TEXT NOT NULL,
+    artifact_type TEXT,
+    config_media_type TEXT,
+    manifest_size BIGINT NOT NULL,
+    image_size BIGINT NOT NULL,
+    subject BYTEA,
+    annotations TEXT,
+    pushed BIGINT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'ARCHIVED', 'ACTIVATING')),
+    archived BIGINT,
+    activated BIGINT,
+    pulled BIGINT,
+    origin TEXT NOT NULL CHECK (origin IN ('push', 'replica', 'cache')),
+    sealed_manifest BYTEA NOT NULL,
+    UNIQUE (repository, digest)
+);
+CREATE INDEX images_by_push ON images (repository, pushed DESC, digest);
+CREATE INDEX images_by_subject ON images (repository, subject, id) WHERE subject IS NOT NULL;
+
+CREATE TABLE tags (
+    repository BIGINT NOT NULL REFERENCES repositories (id),
+    tag TEXT NOT NULL,
+    image BIGINT NOT NULL REFERENCES images (id),
+    created BIGINT NOT NULL,
+    moved BIGINT NOT NULL,
+    PRIMARY KEY (repository, tag)
+);
+CREATE INDEX tags_by_image ON tags (image, tag);
+
+CREATE TABLE index_children (
+    image BIGINT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    child BYTEA NOT NULL,
+    repository BIGINT NOT NULL,
+    PRIMARY KEY (image, child)
+);
+CREATE INDEX index_children_by_child ON index_children (repository, child, image);
+
+CREATE TABLE blobs (
+    id BYTEA PRIMARY KEY,
+    domain BIGINT NOT NULL REFERENCES domain_keys (id),
+    size BIGINT NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    created BIGINT NOT NULL
+);
+
+CREATE TABLE blob_digests (
+    domain BIGINT NOT NULL,
+    digest BYTEA NOT NULL,
+    blob BYTEA NOT NULL REFERENCES blobs (id) ON DELETE CASCADE,
+    PRIMARY KEY (domain, digest)
+);
+CREATE INDEX blob_digests_by_blob ON blob_digests (blob);
+
+CREATE TABLE repository_blobs (
+    repository BIGINT NOT NULL REFERENCES repositories (id),
+    digest BYTEA NOT NULL,
+    blob BYTEA NOT NULL REFERENCES blobs (id),
+    linked BIGINT NOT NULL,
+    PRIMARY KEY (repository, digest)
+);
+CREATE INDEX repository_blobs_by_blob ON repository_blobs (blob);
+CREATE INDEX repository_blobs_by_digest ON repository_blobs (digest, repository);
+
+CREATE TABLE image_blobs (
+    image BIGINT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    digest BYTEA NOT NULL,
+    repository BIGINT NOT NULL,
+    PRIMARY KEY (image, digest)
+);
+CREATE INDEX image_blobs_by_digest ON image_blobs (repository, digest, image);
+
+-- Links that nothing refers to: the collector's only source of work.
+CREATE TABLE candidates (
+    repository BIGINT NOT NULL,
+    digest BYTEA NOT NULL,
+    not_before BIGINT NOT NULL,
+    PRIMARY KEY (repository, digest)
+);
+CREATE INDEX candidates_by_time ON candidates (not_before);
+
+-- Files whose row is gone: removed after the commit, and again after a crash.
+CREATE TABLE doomed_files (
+    blob BYTEA PRIMARY KEY
+);
+
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    repository BIGINT NOT NULL REFERENCES repositories (id),
+    owner TEXT NOT NULL,
+    process TEXT NOT NULL,
+    blob BYTEA NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    started BIGINT NOT NULL,
+    expires BIGINT NOT NULL
+);
+CREATE INDEX uploads_by_repository ON uploads (repository);
+CREATE INDEX uploads_by_process ON uploads (process);
+
+CREATE TABLE resource_tags (
+    arn TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (arn, key)
+);
+
+CREATE TABLE resource_policies (
+    arn TEXT PRIMARY KEY,
+    policy TEXT NOT NULL,
+    updated BIGINT NOT NULL
+);
+
+CREATE TABLE jobs (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    due BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    lease TEXT,
+    leased_until BIGINT,
+    UNIQUE (kind, subject)
+);
+CREATE INDEX jobs_by_time ON jobs (due);
+
+CREATE TABLE outbox (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    occurred BIGINT NOT NULL,
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT NOT NULL
+);

@@ -27,7 +27,7 @@ CREATE TABLE token_keys (
 CREATE TABLE settings (
     account TEXT NOT NULL,
     region TEXT NOT NULL,
-    name TEXT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (account, region, name)
 );
@@ -47,7 +47,7 @@ CREATE TABLE repositories (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account TEXT NOT NULL,
     region TEXT NOT NULL,
-    name TEXT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
     created BIGINT NOT NULL,
     mutability TEXT NOT NULL,
     mutability_filters TEXT NOT NULL,
@@ -91,7 +91,7 @@ CREATE INDEX images_by_subject ON images (repository, subject, id) WHERE subject
 
 CREATE TABLE tags (
     repository BIGINT NOT NULL REFERENCES repositories (id),
-    tag TEXT NOT NULL,
+    tag TEXT COLLATE "C" NOT NULL,
     image BIGINT NOT NULL REFERENCES images (id),
     created BIGINT NOT NULL,
     moved BIGINT NOT NULL,
@@ -110,6 +110,7 @@ CREATE INDEX index_children_by_child ON index_children (repository, child, image
 CREATE TABLE blobs (
     id BYTEA PRIMARY KEY,
     domain BIGINT NOT NULL REFERENCES domain_keys (id),
+    digest BYTEA NOT NULL,
     size BIGINT NOT NULL,
     wrapped_key BYTEA NOT NULL,
     created BIGINT NOT NULL
@@ -169,8 +170,8 @@ CREATE INDEX uploads_by_repository ON uploads (repository);
 CREATE INDEX uploads_by_process ON uploads (process);
 
 CREATE TABLE resource_tags (
-    arn TEXT NOT NULL,
-    key TEXT NOT NULL,
+    arn TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (arn, key)
 );

@@ -110,6 +110,7 @@ CREATE INDEX index_children_by_child ON index_children (repository, child, image
 CREATE TABLE blobs (
     id BLOB PRIMARY KEY,
     domain INTEGER NOT NULL REFERENCES domain_keys (id),
+    digest BLOB NOT NULL,
     size INTEGER NOT NULL,
     wrapped_key BLOB NOT NULL,
     created INTEGER NOT NULL

@@ -1,0 +1,74 @@
+"""One call: who asks, which registry is meant, and what the verbs may use to answer. Passed as an argument, never global."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moorage.access.principals import Principal
+from moorage.base.addresses import Addresses
+from moorage.base.clock import Clock
+from moorage.keys.keyring import Keyring
+from moorage.keys.sealed import SealedBlobs
+from moorage.keys.tokens import Tokens
+from moorage.store.db.api import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a registry allows. AWS's own quotas are off unless `quotas` is "aws" (decisions, 23)."""
+
+    manifest_bytes: int = 4_194_304
+    layer_bytes: int = 52_000 << 20
+    layer_part_min_bytes: int = 5 << 20
+    tags_in_one_push: int = 100
+    upload_idle_s: int = 24 * 3_600
+    grace_s: int = 24 * 3_600
+    password_s: int = 12 * 3_600
+    download_url_s: int = 3_600
+    allow_missing_references: bool = False
+    strict_immutable: bool = False
+    aws_quotas: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one process holds open, made once by the composition root."""
+
+    db: Database
+    blobs: SealedBlobs
+    keys: Keyring
+    tokens: Tokens
+    addresses: Addresses
+    clock: Clock
+    limits: Limits
+    process: str
+    """Random name of this process: an upload session does not outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    principal: Principal
+    account: str
+    """The registry addressed: by host on `/v2/`, the principal's own on the API."""
+    region: str
+    host: str
+    now: int
+    """Microseconds."""
+    request_id: str
+    services: Services
+
+    @property
+    def db(self) -> Database:
+        return self.services.db
+
+    @property
+    def blobs(self) -> SealedBlobs:
+        return self.services.blobs
+
+    @property
+    def keys(self) -> Keyring:
+        return self.services.keys
+
+    @property
+    def limits(self) -> Limits:
+        return self.services.limits

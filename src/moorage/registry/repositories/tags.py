@@ -1,0 +1,35 @@
+"""Resource tags: key and value pairs on an ARN (TagResource)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from moorage.access.call import Call
+from moorage.base.errors import InvalidTagParameter, TooManyTags
+from moorage.store.db.api import Transaction
+
+TAGS_MAX = 50
+KEY_MAX, VALUE_MAX = 128, 256
+
+
+async def of(call: Call, arn: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in await call.db.all("repositories.tags_of", {"arn": arn})]
+
+
+async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
+    """Set those, keep the others; refuse the whole when a tag is invalid or more than 50 would remain."""
+    for key, value in tags.items():
+        if not 1 <= len(key) <= KEY_MAX or len(value) > VALUE_MAX or key.lower().startswith("aws:"):
+            raise InvalidTagParameter()
+    if not tags:
+        return
+    await tx.run("repositories.set_tag", [{"arn": arn, "key": key, "value": value} for key, value in tags.items()])
+    if len(await tx.all("repositories.tags_of", {"arn": arn})) > TAGS_MAX:
+        raise TooManyTags()
+
+
+async def unset(call: Call, arn: str, keys: Sequence[str]) -> None:
+    if any(key.lower().startswith("aws:") for key in keys):
+        raise InvalidTagParameter()
+    async with call.db.transaction() as tx:
+        await tx.run("repositories.unset_tags", {"arn": arn, "keys": list(keys)})

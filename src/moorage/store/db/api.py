@@ -1,4 +1,7 @@
-"""The port of the database: four verbs over named statements. Two engines implement it (`sqlite.py`, `postgres.py`)."""
+"""The port of the database: four verbs over named statements.
+
+Two engines implement it, `sqlite.py` and `postgres.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,33 @@ class Reads(Protocol):
 
 
 class Transaction(Reads, Protocol):
-    """Reads here see what the transaction has written. Await nothing but these verbs inside one."""
+    """Reads here see what the transaction has written.
 
-    async def run(self, statement: str, values: Mapping[str, Value] | Sequence[Mapping[str, Value]] = ...) -> int:
+    Await nothing but these verbs inside one, and catch their errors outside: a statement that failed ends it.
+    """
+
+    async def run(
+        self, statement: str, values: Mapping[str, Value] | Sequence[Mapping[str, Value]] = ...
+    ) -> int:
         """Run a writing statement, once for each mapping of a sequence; return the rows touched in all."""
+        ...
+
+    def changed(self, repository: int) -> None:
+        """Say that answers about this repository may differ from now on: its epoch rises with the commit."""
         ...
 
 
 class Database(Reads, Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Commit durably when the block ends, roll back when it raises. MUST NOT return before the commit is on disk."""
+        """Commit durably when the block ends, roll back when it raises.
+
+        The block MUST NOT be left before the commit is on disk. Cancelled while committing, it raises
+        `CancelledError` when the outcome is decided, whichever it is.
+        """
+        ...
+
+    def epoch(self, repository: int) -> int:
+        """Rises whenever a transaction that `changed` the repository has committed, before it is answered."""
         ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,32 @@
+"""Open the database that an address names: `sqlite:///path` or `postgresql://…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moorage.store.db.api import Database
+from moorage.store.db.lock import lock_data_directory
+from moorage.store.db.migrate import migrate_sqlite
+from moorage.store.db.sqlite import SqliteDatabase
+from moorage.store.db.statements import Statements
+
+
+async def connect(url: str, statements: Statements) -> Database:
+    """The database, created or upgraded first where needed.
+
+    Raise `DataDirectoryInUse` (SQLite) if another process has it, `SchemaTooNew` if a newer version had it.
+    """
+    if url.startswith("sqlite:///"):
+        return open_sqlite(Path(url.removeprefix("sqlite:///")), statements)
+    raise ValueError(f"the database address {url!r} is neither sqlite:///PATH nor postgresql://…")
+
+
+def open_sqlite(path: Path, statements: Statements) -> SqliteDatabase:
+    """Lock the folder of the file, migrate, open. Absolute in a URL: `sqlite:////var/lib/moorage/moorage.db`."""
+    unlock = lock_data_directory(path.parent)
+    try:
+        migrate_sqlite(path)
+        return SqliteDatabase(path, statements.for_engine("sqlite"), on_close=unlock)
+    except BaseException:
+        unlock()
+        raise

@@ -1,0 +1,77 @@
+"""Bring a database to the schema this version knows: `migrations/<engine>/NNNN.<what>.sql`, by number.
+
+Each start reads one number, the stored version. Only where it is behind is the migration tool loaded
+(`upgrade.py`); where it is ahead, a newer Moorage has been here and nothing is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+POSTGRES_HAS_VERSION = "SELECT to_regclass('schema_version') IS NOT NULL"
+POSTGRES_VERSION = "SELECT version FROM schema_version"
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a newer Moorage."""
+
+    def __init__(self, stored: int, known: int) -> None:
+        super().__init__(
+            f"the database has schema version {stored} and this Moorage knows {known}: "
+            "run the newer Moorage again, or restore the backup made before the upgrade"
+        )
+
+
+def migrate_sqlite(path: Path) -> None:
+    """Create the file, or upgrade it in place. The caller holds the lock of the data directory."""
+    if not path.exists():
+        _create_sqlite(path)
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        stored = connection.execute("PRAGMA user_version").fetchone()[0]
+    if is_behind(stored, migrations("sqlite")):
+        from moorage.store.db.upgrade import upgrade_sqlite  # Costs as much as the rest of a start.
+
+        upgrade_sqlite(path, migrations("sqlite"))
+
+
+def is_behind(stored: int, known: list[Path]) -> bool:
+    newest = version_of(known[-1])
+    if stored > newest:
+        raise SchemaTooNew(stored, newest)
+    return stored < newest
+
+
+def migrations(engine: str) -> list[Path]:
+    return sorted((MIGRATIONS / engine).glob("[0-9]*.sql"))
+
+
+def version_of(migration: Path) -> int:
+    return int(migration.name.partition(".")[0])
+
+
+def _create_sqlite(path: Path) -> None:
+    """Build it beside its place without waiting for the disk, then move it there: a crash leaves no half."""
+    from moorage.store.db.upgrade import upgrade_sqlite  # On the first start only.
+
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.unlink(missing_ok=True)
+    upgrade_sqlite(
+        unfinished, migrations("sqlite"), "PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY"
+    )
+    _sync(unfinished)
+    unfinished.rename(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from moorage.access.principals import Principal
 from moorage.base.addresses import Addresses
 from moorage.base.clock import Clock
 from moorage.keys.keyring import Keyring
+from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.store.db.api import Database
+
+
+Result = TypeVar("Result")
+
+
+class Work(Protocol):
+    def __call__(self, function: Callable[..., Result], /, *arguments: object) -> Awaitable[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +51,11 @@ class Services:
     addresses: Addresses
     clock: Clock
     limits: Limits
+    uploads: OpenUploads
     process: str
     """Random name of this process: an upload session does not outlive it."""
+    work: Work
+    """Run a blocking function in a worker thread."""
 
 
 @dataclass(frozen=True, slots=True)

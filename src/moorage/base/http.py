@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote_plus
@@ -64,25 +64,42 @@ class Request:
         return pairs
 
 
-class BlobBody(Protocol):
-    """Bytes that a worker thread reads and the server sends on the socket: a range of a sealed blob."""
+class BlobSource(Protocol):
+    """The plain bytes of an open blob, unsealed as they are read. Its methods block: worker threads call them."""
 
     @property
-    def length(self) -> int: ...
+    def descriptor(self) -> int | None:
+        """A file of the plain bytes in memory, when the blob is hot: the kernel sends from it."""
+        ...
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` from `offset`; fewer bytes only at the end. Raise `Corrupted` for what fails authentication."""
+        ...
 
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class BlobBody:
+    """A body that a worker thread writes to the socket: literal bytes, and ranges of `source` (start, stop)."""
+
+    source: BlobSource
+    segments: tuple[bytes | tuple[int, int], ...]
+
+    @property
+    def length(self) -> int:
+        return sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in self.segments)
+
+
 @dataclass(slots=True)
 class Reply:
-    """An answer. `body` is bytes, or a `BlobBody` that is closed by the server when it is done."""
+    """An answer; the server adds length, date, request id and connection headers, and closes a `BlobBody`'s source."""
 
     status: int
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes | BlobBody = b""
-    closes: bool = False
-    """The connection is closed after it: a body was left unread."""
-    on_sent: Callable[[], None] | None = None
+    kept_for: int | None = None
+    """The answer holds for every caller who may have it until this repository's epoch rises (0: for ever)."""
 
 
 def reply_json(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:

@@ -13,7 +13,7 @@ from moorage.base.arn import RepositoryArn
 from moorage.base.errors import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mutability
-from moorage.store.db.api import Reads, Row, UniqueViolation
+from moorage.store.db.api import Reads, Row, Transaction, UniqueViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,12 @@ async def find_in(reads: Reads, registry: Registry, name: str) -> Repository:
     if row is None:
         raise RepositoryNotFound(name=name, registry_id=registry.account)
     return _repository(row)
+
+
+async def confirm(tx: Transaction, repository: Repository) -> None:
+    """It is still there, so that what is written now is not purged with what was deleted before."""
+    if not await tx.one("repositories.is_there", {"id": repository.id, "name": repository.name}):
+        raise RepositoryNotFound(name=repository.name, registry_id=repository.registry.account)
 
 
 async def find_all(call: Call, names: Sequence[str], account: str | None) -> list[Repository]:

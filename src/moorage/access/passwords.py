@@ -1,0 +1,117 @@
+"""Registry passwords: what `aws ecr get-login-password` prints, and who sends one.
+
+A password is standard base64 of the JSON that Amazon's has (`payload`, `datakey`, `version`, `type`, `expiration`),
+because tools decode `expiration`; its payload is the sealed claims. Nothing is stored: it is opened with the key of its
+purpose, and the access key it came from is asked for at each request.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+import msgspec
+
+from moorage.access.credentials import Credentials
+from moorage.access.principals import Principal
+from moorage.base.clock import SECOND
+from moorage.base.errors import TokenExpired, Unauthorized
+from moorage.keys.tokens import InvalidToken, Tokens
+
+USER = "AWS"
+PURPOSE = "registry-password"
+TOKEN_CHARACTERS_MAX = 2_048  # some credential stores hold no more than 2.5 kB
+_REMEMBERED = 8_192
+
+
+class _Claims(msgspec.Struct, array_like=True):
+    access_key_id: str
+    region: str
+    issued: int
+    expires: int
+    """Seconds."""
+
+
+class _Envelope(msgspec.Struct):
+    payload: str
+    datakey: str
+    version: str
+    type: str
+    expiration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    principal: Principal
+    region: str
+    expires: int
+    """Microseconds."""
+    epoch: int
+    """Of the credentials, when they were asked."""
+
+
+class Passwords:
+    def __init__(self, tokens: Tokens, credentials: Credentials) -> None:
+        self._tokens = tokens
+        self._credentials = credentials
+        self._remembered: dict[str, Login] = {}
+
+    def issue(self, principal: Principal, region: str, now: int, expires: int) -> str:
+        """The password; the user name is `AWS`. It serves every account of the region that the principal may use."""
+        claims = _Claims(principal.access_key_id, region, now // SECOND, expires // SECOND)
+        payload = self._tokens.seal(PURPOSE, msgspec.json.encode(claims))
+        envelope = _Envelope(payload, "", "2", "DATA_KEY", expires // SECOND)
+        return base64.b64encode(msgspec.json.encode(envelope)).decode()
+
+    def remembered(self, authorization: str, region: str, now: int) -> Login | None:
+        """A login seen before that still holds; None asks `check`."""
+        login = self._remembered.get(authorization)
+        if login is None or login.expires <= now or login.epoch != self._credentials.epoch or login.region != region:
+            return None
+        return login
+
+    async def check(self, authorization: str, region: str, now: int) -> Login:
+        """Who sends this `Authorization` header: Basic, or Bearer with the token as the API gives it.
+
+        Raise `Unauthorized` for what is malformed, of another user or another region, `TokenExpired` for what was good
+        once: expired, or its access key revoked.
+        """
+        remembered = self.remembered(authorization, region, now)
+        if remembered is not None:
+            return remembered
+        claims = self._open(_password_in(authorization))
+        if claims.region != region:
+            raise Unauthorized()
+        if claims.expires * SECOND <= now:
+            raise TokenExpired()
+        epoch = self._credentials.epoch
+        key = await self._credentials.find(claims.access_key_id)
+        if key is None or not key.is_active:
+            raise TokenExpired()
+        login = Login(key.principal, claims.region, claims.expires * SECOND, epoch)
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[authorization] = login
+        return login
+
+    def _open(self, password: str) -> _Claims:
+        try:
+            envelope = msgspec.json.decode(base64.b64decode(password, validate=True), type=_Envelope)
+            return msgspec.json.decode(self._tokens.open(PURPOSE, envelope.payload), type=_Claims)
+        except (binascii.Error, ValueError, msgspec.DecodeError, InvalidToken):
+            raise Unauthorized() from None
+
+
+def _password_in(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() not in ("basic", "bearer"):
+        raise Unauthorized()
+    try:
+        user, colon, password = base64.b64decode(value.strip(), validate=True).decode("ascii").partition(":")
+    except (binascii.Error, ValueError):
+        raise Unauthorized() from None
+    # A password read from a file often ends with a line break; Amazon's answers 400 to it.
+    if not colon or user != USER:
+        raise Unauthorized()
+    return password.strip()

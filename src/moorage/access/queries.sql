@@ -1,0 +1,22 @@
+-- access_key: one, with its secret
+SELECT id, account, principal, sealed_secret, status FROM access_keys WHERE id = :id
+
+-- insert_access_key: a new one
+INSERT INTO access_keys (id, account, principal, sealed_secret, status, created)
+VALUES (:id, :account, :principal, :sealed_secret, 'Active', :created)
+
+-- account: does it exist?
+SELECT id, created FROM accounts WHERE id = :id
+
+-- accounts: all, in order
+SELECT id, created FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
+
+-- insert_account: a new one
+INSERT INTO accounts (id, created) VALUES (:id, :created)
+
+-- setting: one value of an installation, an account, or an account in a region
+SELECT value FROM settings WHERE account = :account AND region = :region AND name = :name
+
+-- set_setting: set or replace it
+INSERT INTO settings (account, region, name, value) VALUES (:account, :region, :name, :value)
+ON CONFLICT (account, region, name) DO UPDATE SET value = excluded.value

@@ -1,0 +1,118 @@
+"""Manifests on the registry wire: GET, HEAD, PUT, DELETE (distribution-spec end-3, end-7, end-9)."""
+
+from __future__ import annotations
+
+from moorage.access.call import Call
+from moorage.base.digest import Digest
+from moorage.base.errors import (
+    DigestMismatch,
+    InvalidDigest,
+    ManifestTooLarge,
+    ManifestUnknown,
+    RequestEntityTooLarge,
+    TagInvalid,
+    TooManyTagParameters,
+)
+from moorage.base.http import Reply, Request
+from moorage.base.names import TAG_PATTERN, is_tag
+from moorage.oci.target import Target
+from moorage.registry.images import delete as deletes
+from moorage.registry.images import find
+from moorage.registry.images.find import Image
+from moorage.registry.images.push import push_image
+from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
+
+IMMUTABLE = b"max-age=31536000, immutable, no-transform, private"
+MAY_CHANGE = b"no-transform, private"
+
+
+async def get(call: Call, target: Target, request: Request) -> Reply:
+    """The stored bytes under their exact type; HEAD is the same without the body."""
+    repository = await repositories.find(call, target.name)
+    image = await _find(call, repository, target)
+    digest = str(image.digest).encode()
+    headers = [
+        (b"docker-content-digest", digest),
+        (b"etag", b'"%b"' % digest),
+        (b"cache-control", IMMUTABLE if target.is_digest else MAY_CHANGE),
+    ]
+    if _has(request, digest):
+        return Reply(304, headers)
+    content = await find.manifest_of(call, repository, image)
+    reply = Reply(200, [(b"content-type", image.media_type.encode("latin-1", "replace")), *headers], content)
+    reply.kept_for = repository.id
+    return reply
+
+
+async def put(call: Call, target: Target, request: Request) -> Reply:
+    """Push by tag, by digest, or by digest with tags in the query (end-7b)."""
+    repository = await repositories.find(call, target.name)
+    tags = _tags_to_set(call, target, request)
+    digest = target.digest() if target.is_digest else None
+    try:
+        content = await request.body.read(call.limits.manifest_bytes)
+    except RequestEntityTooLarge:
+        raise ManifestTooLarge(limit=call.limits.manifest_bytes) from None
+    algorithm = digest.algorithm if digest else "sha256"
+    if digest is not None and Digest.of(content, algorithm) != digest:
+        raise DigestMismatch()
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip() or None
+    pushed = await push_image(
+        call, repository, content, media_type, tags, algorithm=algorithm, strict=call.limits.strict_immutable
+    )
+    headers = [
+        (b"location", target.manifest_location(pushed.digest)),
+        (b"docker-content-digest", str(pushed.digest).encode()),
+    ]
+    if pushed.manifest.subject:
+        headers.append((b"oci-subject", str(pushed.manifest.subject).encode()))
+    if digest is not None and tags:
+        headers.append((b"oci-tag", ", ".join(tags).encode()))
+    return Reply(201, headers)
+
+
+async def delete(call: Call, target: Target, request: Request) -> Reply:
+    """Of a tag: the tag goes, the image stays. Of a digest: the image goes with all its tags."""
+    repository = await repositories.find(call, target.name)
+    if target.is_digest:
+        found = await deletes.remove_image(call, repository, target.digest())
+    else:
+        found = await deletes.remove_tag(call, repository, target.reference)
+    if not found:
+        raise ManifestUnknown()
+    return Reply(202)
+
+
+async def _find(call: Call, repository: Repository, target: Target) -> Image:
+    """By digest or tag. What is neither cannot exist: 404, as the conformance suite asks `.INVALID_MANIFEST_NAME`."""
+    image = None
+    if target.is_digest:
+        try:
+            image = await find.by_digest(call.db, repository, target.digest())
+        except InvalidDigest:
+            image = None
+    elif target.tag() is not None:
+        image = await find.by_tag(call.db, repository, target.reference)
+    if image is None or image.status not in find.ACTIVE:
+        raise ManifestUnknown()
+    return image
+
+
+def _tags_to_set(call: Call, target: Target, request: Request) -> list[str]:
+    if not target.is_digest:
+        tags = [target.reference]
+    else:
+        tags = [value for key, value in request.query() if key == "tag"]
+    if len(tags) > call.limits.tags_in_one_push:
+        raise TooManyTagParameters(limit=call.limits.tags_in_one_push)
+    for tag in tags:
+        if not is_tag(tag):
+            raise TagInvalid(pattern=TAG_PATTERN)
+    return list(dict.fromkeys(tags))
+
+
+def _has(request: Request, digest: bytes) -> bool:
+    """The client says it has it already (RFC 9110, If-None-Match)."""
+    sent = request.header(b"if-none-match")
+    return sent is not None and digest.decode() in sent

@@ -1,0 +1,34 @@
+"""Background work on images: purge what was in deleted repositories."""
+
+from __future__ import annotations
+
+from moorage.access.call import Services
+from moorage.registry.images.delete import erase_row
+from moorage.registry.uploads import job as uploads_job
+
+BATCH = 100  # images a transaction
+
+
+async def purge(services: Services) -> int:
+    """Empty deleted repositories, batch by batch, and remove their rows. Return how many are done."""
+    done = 0
+    while row := await services.db.one("repositories.next_purge"):
+        repository = row[0]
+        while await _purge_images(services, repository):
+            pass
+        while await uploads_job.purge_batch(services, repository):
+            pass
+        async with services.db.transaction() as tx:
+            await tx.run("repositories.purge_done", {"id": repository})
+            await tx.run("repositories.delete", {"id": repository})
+        done += 1
+    await uploads_job.remove_doomed_files(services)
+    return done
+
+
+async def _purge_images(services: Services, repository: int) -> bool:
+    async with services.db.transaction() as tx:
+        images = await tx.all("images.some_of", {"repository": repository, "limit": BATCH})
+        for (image,) in images:  # a few statements for each: a batch keeps the writer for some 10 ms
+            await erase_row(tx, image, services.clock())
+    return bool(images)

@@ -1,0 +1,175 @@
+"""Push an image: the manifest, its references, its tags. Both doors push here (`PUT /v2/.../manifests/` and PutImage)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from moorage.access.call import Call
+from moorage.base.digest import Digest
+from moorage.base.errors import (
+    ImageTagAlreadyExists,
+    LayersNotFound,
+    LimitExceeded,
+    ManifestTooLarge,
+    ReferencedImagesNotFound,
+)
+from moorage.registry.images import manifest as manifests
+from moorage.registry.images.manifest import Manifest
+from moorage.registry.repositories.repository import Repository, confirm
+from moorage.store.db.api import Transaction, UniqueViolation
+
+TAGS_PER_IMAGE = 1_000  # AWS quota, only with `quotas = aws`
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    digest: Digest
+    manifest: Manifest
+    is_new: bool
+    """The repository did not have the digest before."""
+    moved: tuple[str, ...]
+    """Tags that point at it now and did not before."""
+
+
+async def push_image(
+    call: Call,
+    repository: Repository,
+    content: bytes,
+    media_type: str | None,
+    tags: Sequence[str],
+    *,
+    algorithm: str = "sha256",
+    strict: bool = False,
+) -> Pushed:
+    """Accept a manifest as it is, byte for byte.
+
+    1. Size and shape; what it refers to.
+    2. In one transaction, so that nothing referred to can be collected meanwhile:
+       a. every layer and child is in the repository (unless missing references are allowed here);
+       b. the image is stored, or an archived one restored;
+       c. its layers stop being candidates for collection;
+       d. each tag is set; a protected tag that points elsewhere refuses the whole push.
+    `strict`: a protected tag refuses the same digest as well (ECR's JSON API).
+    """
+    # 1
+    if len(content) > call.limits.manifest_bytes:
+        raise ManifestTooLarge(limit=call.limits.manifest_bytes)
+    manifest = manifests.parse(content, media_type)
+    digest = Digest.of(content, algorithm)
+    domain = await call.keys.domain_by_id(repository.domain)
+    sealed = call.keys.seal_manifest(domain, repository.id, digest, content)
+    # 2
+    try:
+        async with call.db.transaction() as tx:
+            await confirm(tx, repository)
+            size = await _check_references(call, tx, repository, manifest)
+            image, is_new = await _store(call, tx, repository, digest, manifest, len(content), size, sealed)
+            await _refer(tx, repository, image, manifest)
+            moved = [tag for tag in tags if await _set_tag(call, tx, repository, image, digest, tag, strict=strict)]
+            if call.limits.aws_quotas:
+                await _check_tag_quota(tx, repository, image, tags)
+            tx.changed(repository.id)
+    except UniqueViolation:  # two pushes of one protected tag: the constraint let one of them through
+        raise ImageTagAlreadyExists(tag=", ".join(tags), name=repository.name) from None
+    return Pushed(digest, manifest, is_new, tuple(moved))
+
+
+async def _check_references(call: Call, tx: Transaction, repository: Repository, manifest: Manifest) -> int:
+    """2a. Return the size of the image: its layers, or of an index the largest child (ECR: ImageDetail)."""
+    values = {"repository": repository.id}
+    blobs = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
+    rows = await tx.all("uploads.layers", {**values, "digests": [digest.packed for digest in blobs]})
+    present = {packed for packed, _, _ in rows}
+    children = list(dict.fromkeys(child.digest for child in manifest.children))
+    sizes = dict(await tx.all("images.existing", {**values, "digests": [child.packed for child in children]}))
+    if not _may_miss_references(call, repository):
+        facts = {"name": repository.name, "registry_id": repository.registry.account}
+        absent = [str(digest) for digest in blobs if digest.packed not in present]
+        if absent:
+            raise LayersNotFound(digests=", ".join(absent), **facts)
+        absent = [str(child) for child in children if child.packed not in sizes]
+        if absent:
+            raise ReferencedImagesNotFound(digests=", ".join(absent), **facts)
+    return max(sizes.values(), default=0) if children else manifest.layers_size
+
+
+def _may_miss_references(call: Call, repository: Repository) -> bool:
+    own = repository.allow_missing_references
+    return call.limits.allow_missing_references if own is None else own
+
+
+async def _store(
+    call: Call,
+    tx: Transaction,
+    repository: Repository,
+    digest: Digest,
+    manifest: Manifest,
+    manifest_size: int,
+    image_size: int,
+    sealed: bytes,
+) -> tuple[int, bool]:
+    """2b. Return the row's id, and whether it is a new one."""
+    key = {"repository": repository.id, "digest": digest.packed}
+    inserted = await tx.run(
+        "images.insert",
+        {
+            **key,
+            "media_type": manifest.media_type,
+            "artifact_type": manifest.artifact_type,
+            "config_media_type": manifest.config_media_type,
+            "manifest_size": manifest_size,
+            "image_size": image_size,
+            "subject": manifest.subject.packed if manifest.subject else None,
+            "annotations": msgspec.json.encode(manifest.annotations).decode() if manifest.annotations else None,
+            "pushed": call.now,
+            "sealed_manifest": sealed,
+        },
+    )
+    if not inserted:
+        await tx.run("images.restore", {**key, "now": call.now})
+    row = await tx.one("images.id_of", key)
+    assert row is not None  # it was inserted or it was there
+    return row[0], bool(inserted)
+
+
+async def _refer(tx: Transaction, repository: Repository, image: int, manifest: Manifest) -> None:
+    """2c."""
+    for_image = {"image": image, "repository": repository.id}
+    blobs = {blob.digest.packed for blob in manifest.blobs}
+    if blobs:
+        await tx.run("images.insert_blob", [{**for_image, "digest": packed} for packed in blobs])
+        await tx.run(
+            "uploads.drop_candidate", [{"repository": repository.id, "digest": packed} for packed in blobs]
+        )
+    children = {child.digest.packed for child in manifest.children}
+    if children:
+        await tx.run("images.insert_child", [{**for_image, "child": packed} for packed in children])
+
+
+async def _set_tag(
+    call: Call, tx: Transaction, repository: Repository, image: int, digest: Digest, tag: str, *, strict: bool
+) -> bool:
+    """2d. Return whether the tag points elsewhere than before."""
+    row = {"repository": repository.id, "tag": tag}
+    target = await tx.one("images.tag_target", row)
+    is_protected = repository.mutability.protects(tag)
+    is_same = target is not None and target[0] == digest.packed
+    if target is not None and is_protected and (strict or not is_same):
+        raise ImageTagAlreadyExists(tag=tag, name=repository.name)
+    if is_same:
+        return False
+    statement = "images.insert_tag" if is_protected else "images.move_tag"
+    await tx.run(statement, {**row, "image": image, "now": call.now})
+    return True
+
+
+async def _check_tag_quota(tx: Transaction, repository: Repository, image: int, tags: Sequence[str]) -> None:
+    if len(await tx.all("images.tags_of", {"image": image})) > TAGS_PER_IMAGE:
+        raise LimitExceeded(
+            f"Adding tag '{tags[-1]}' to an image in the repository with name '{repository.name}' in registry with id "
+            f"'{repository.registry.account}' exceeds the maximum allowed number of tags per image which is "
+            f"'{TAGS_PER_IMAGE}'"
+        )

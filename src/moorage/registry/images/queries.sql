@@ -1,0 +1,133 @@
+-- by_digest: an image with its manifest
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled, i.sealed_manifest
+FROM images i WHERE i.repository = :repository AND i.digest = :digest
+
+-- by_tag: the image that a tag points at, with its manifest
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled, i.sealed_manifest
+FROM tags t JOIN images i ON i.id = t.image WHERE t.repository = :repository AND t.tag = :tag
+
+-- existing: which of the digests are images of the repository, with their sizes
+SELECT digest, image_size FROM images WHERE repository = :repository AND digest IN :digests ORDER BY digest LIMIT 10000
+
+-- insert: a new image; one that is there already stays as it is
+INSERT INTO images (repository, digest, media_type, artifact_type, config_media_type, manifest_size, image_size,
+                    subject, annotations, pushed, status, origin, sealed_manifest)
+VALUES (:repository, :digest, :media_type, :artifact_type, :config_media_type, :manifest_size, :image_size,
+        :subject, :annotations, :pushed, 'ACTIVE', 'push', :sealed_manifest)
+ON CONFLICT (repository, digest) DO NOTHING
+
+-- restore: pushing an archived image makes it active at once
+UPDATE images SET status = 'ACTIVE', activated = :now
+WHERE repository = :repository AND digest = :digest AND status <> 'ACTIVE'
+
+-- id_of: the row of an image
+SELECT id FROM images WHERE repository = :repository AND digest = :digest
+
+-- insert_blob: the image uses a layer
+INSERT INTO image_blobs (image, digest, repository) VALUES (:image, :digest, :repository)
+ON CONFLICT (image, digest) DO NOTHING
+
+-- insert_child: the index has a child
+INSERT INTO index_children (image, child, repository) VALUES (:image, :child, :repository)
+ON CONFLICT (image, child) DO NOTHING
+
+-- tag_target: where a tag points
+SELECT i.digest FROM tags t JOIN images i ON i.id = t.image WHERE t.repository = :repository AND t.tag = :tag
+
+-- insert_tag: a tag that must not exist yet; the unique constraint decides
+INSERT INTO tags (repository, tag, image, created, moved) VALUES (:repository, :tag, :image, :now, :now)
+
+-- move_tag: a tag that may exist
+INSERT INTO tags (repository, tag, image, created, moved) VALUES (:repository, :tag, :image, :now, :now)
+ON CONFLICT (repository, tag) DO UPDATE SET image = excluded.image, moved = excluded.moved
+
+-- tags_of: the tags of an image, in byte order
+SELECT tag FROM tags WHERE image = :image ORDER BY tag LIMIT 1001
+
+-- tags_of_all: the tags of several images
+SELECT image, tag FROM tags WHERE image IN :images ORDER BY image, tag LIMIT 1000000
+
+-- tag_page: tags in byte order, after one
+SELECT tag FROM tags WHERE repository = :repository AND tag > :after ORDER BY tag LIMIT :limit
+
+-- image_page: newest first, from after (pushed, digest)
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled
+FROM images i
+WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+  AND i.status IN :statuses
+ORDER BY i.pushed DESC, i.digest LIMIT :limit
+
+-- image_page_tagged: only those with a tag
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled
+FROM images i
+WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+  AND i.status IN :statuses AND EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
+ORDER BY i.pushed DESC, i.digest LIMIT :limit
+
+-- image_page_untagged: only those without
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled
+FROM images i
+WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+  AND i.status IN :statuses AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
+ORDER BY i.pushed DESC, i.digest LIMIT :limit
+
+-- id_page: an element for each tag, one for an untagged image; by (digest, tag)
+SELECT i.digest, COALESCE(t.tag, '')
+FROM images i LEFT JOIN tags t ON t.image = i.id
+WHERE i.repository = :repository AND i.digest >= :digest AND (i.digest > :digest OR COALESCE(t.tag, '') > :tag)
+  AND i.status IN :statuses
+ORDER BY i.digest, COALESCE(t.tag, '') LIMIT :limit
+
+-- id_page_tagged: only tags
+SELECT i.digest, t.tag
+FROM images i JOIN tags t ON t.image = i.id
+WHERE i.repository = :repository AND i.digest >= :digest AND (i.digest > :digest OR t.tag > :tag)
+  AND i.status IN :statuses
+ORDER BY i.digest, t.tag LIMIT :limit
+
+-- id_page_untagged: only untagged images
+SELECT i.digest, ''
+FROM images i
+WHERE i.repository = :repository AND i.digest > :digest
+  AND i.status IN :statuses AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
+ORDER BY i.digest LIMIT :limit
+
+-- referrers: images whose subject is the digest, in order of arrival
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.annotations, i.status
+FROM images i
+WHERE i.repository = :repository AND i.subject = :subject AND i.id > :after
+ORDER BY i.id LIMIT :limit
+
+-- referrers_of_type: only those of the artifact types
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.annotations, i.status
+FROM images i
+WHERE i.repository = :repository AND i.subject = :subject AND i.id > :after AND i.artifact_type IN :artifact_types
+ORDER BY i.id LIMIT :limit
+
+-- parents: indexes that have the digest as a child
+SELECT i.digest FROM index_children c JOIN images i ON i.id = c.image
+WHERE c.repository = :repository AND c.child = :child ORDER BY i.digest LIMIT 100
+
+-- delete_tag: one tag
+DELETE FROM tags WHERE repository = :repository AND tag = :tag
+
+-- delete_tags_of: all tags of an image
+DELETE FROM tags WHERE image = :image
+
+-- abandon_blobs: what only this image used becomes a candidate
+INSERT INTO candidates (repository, digest, not_before)
+SELECT b.repository, b.digest, :not_before FROM image_blobs b
+WHERE b.image = :image AND NOT EXISTS (
+    SELECT 1 FROM image_blobs o WHERE o.repository = b.repository AND o.digest = b.digest AND o.image <> b.image)
+ON CONFLICT (repository, digest) DO UPDATE SET not_before = excluded.not_before
+
+-- delete: the image; its rows in image_blobs and index_children go with it
+DELETE FROM images WHERE id = :image
+
+-- some_of: images of a purged repository
+SELECT id FROM images WHERE repository = :repository ORDER BY id LIMIT :limit

@@ -1,0 +1,167 @@
+"""Layers of a repository: what it has, linking, mounting, opening, removing.
+
+A layer is a stored blob under a digest, linked to a repository. A link that no image refers to is a candidate for
+collection; whoever asks about a candidate pushes that forward, so that a push that relies on the answer is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from moorage.access.call import Call
+from moorage.base.clock import MINUTE, SECOND
+from moorage.base.digest import Digest
+from moorage.base.errors import BlobUnknown, Corrupted, LayerReferenced
+from moorage.keys.sealed import SealedReader
+from moorage.registry.repositories.repository import Repository, confirm
+from moorage.store.db.api import Transaction
+
+RENEW_AFTER = 10 * MINUTE  # a candidate is pushed forward at most so often
+HOLDERS_TRIED = 16  # repositories tried by a mount that names none (decisions, 21)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    digest: Digest
+    size: int
+    blob: bytes
+    domain: int
+    sha256: Digest
+    wrapped_key: bytes
+    is_candidate: bool
+    """Nothing refers to it yet (or any more): each question about it keeps it from being collected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A repository of the registry that has a layer."""
+
+    repository: str
+    repository_id: int
+    blob: bytes
+
+
+async def find(call: Call, repository: Repository, digest: Digest) -> Layer:
+    row = await call.db.one("uploads.layer", {"repository": repository.id, "digest": digest.packed})
+    if row is None:
+        raise BlobUnknown(digest=digest, name=repository.name)
+    blob, domain, sha256, size, wrapped_key, not_before = row
+    await _renew(call, repository, [(digest, not_before)])
+    return Layer(digest, size, blob, domain, Digest.unpack(sha256), wrapped_key, not_before is not None)
+
+
+async def sizes(call: Call, repository: Repository, digests: Sequence[Digest]) -> dict[Digest, int]:
+    """Those of the digests that the repository has, with their sizes in bytes."""
+    rows = await call.db.all(
+        "uploads.layers", {"repository": repository.id, "digests": [digest.packed for digest in digests]}
+    )
+    await _renew(call, repository, [(Digest.unpack(packed), not_before) for packed, _, not_before in rows])
+    return {Digest.unpack(packed): size for packed, size, _ in rows}
+
+
+async def open_layer(call: Call, layer: Layer) -> SealedReader:
+    """The caller closes it. Raise `Corrupted` if the file is not the one that was stored."""
+    domain = await call.keys.domain_by_id(layer.domain)
+    key = call.keys.unwrap_blob_key(domain, layer.blob, layer.sha256, layer.wrapped_key)
+    try:
+        return call.blobs.open(layer.blob, layer.domain, key, layer.size)
+    except FileNotFoundError:
+        if await call.db.one("uploads.blob_exists", {"blob": layer.blob}):
+            raise Corrupted(what=layer.digest) from None
+        raise BlobUnknown(digest=layer.digest, name="") from None  # deleted since the row was read
+
+
+async def store(
+    call: Call,
+    repository: Repository,
+    *,
+    upload_id: str,
+    blob: bytes,
+    size: int,
+    wrapped_key: bytes,
+    names: Iterable[Digest],
+) -> bool:
+    """Name a durable blob and link it, in one transaction. Return False if the domain had one of that digest already."""
+    sha256, *others = names
+    async with call.db.transaction() as tx:
+        await confirm(tx, repository)
+        existing = await tx.one("uploads.stored", {"domain": repository.domain, "digest": sha256.packed})
+        if existing is None:
+            row = {"id": blob, "domain": repository.domain, "digest": sha256.packed, "size": size}
+            await tx.run("uploads.insert_blob", {**row, "wrapped_key": wrapped_key, "created": call.now})
+        stored: bytes = blob if existing is None else existing[0]
+        for digest in (sha256, *others):
+            await tx.run(
+                "uploads.insert_digest", {"domain": repository.domain, "digest": digest.packed, "blob": stored}
+            )
+            await _link(call, tx, repository, digest, stored)
+        await tx.run("uploads.end", {"id": upload_id})
+        tx.changed(repository.id)
+    return existing is None
+
+
+async def holders(call: Call, repository: Repository, digest: Digest, source: str | None) -> list[Holder]:
+    """Repositories of the same registry and encryption domain that could give the layer: `source`, or any few."""
+    values = {
+        "digest": digest.packed,
+        "account": repository.registry.account,
+        "region": repository.registry.region,
+        "domain": repository.domain,
+    }
+    if source is not None:
+        rows = await call.db.all("uploads.holder", {**values, "name": source})
+    else:
+        rows = await call.db.all("uploads.holders", {**values, "limit": HOLDERS_TRIED})
+    return [Holder(*row) for row in rows]
+
+
+async def mount(call: Call, repository: Repository, digest: Digest, holder: Holder) -> bool:
+    """Link the holder's layer; False if the holder lost it meanwhile."""
+    async with call.db.transaction() as tx:
+        await confirm(tx, repository)
+        held = await tx.one("uploads.layer", {"repository": holder.repository_id, "digest": digest.packed})
+        if held is None:
+            return False
+        await _link(call, tx, repository, digest, held[0])
+        tx.changed(repository.id)
+    return True
+
+
+async def remove(call: Call, repository: Repository, digest: Digest) -> None:
+    """Unlink a layer that no image uses; its blob goes with the last link."""
+    async with call.db.transaction() as tx:
+        values = {"repository": repository.id, "digest": digest.packed}
+        row = await tx.one("uploads.unlink", values)
+        if row is None:
+            if await tx.one("uploads.is_referenced", values):
+                raise LayerReferenced(digest=digest)
+            raise BlobUnknown(digest=digest, name=repository.name)
+        await tx.run("uploads.drop_candidate", values)
+        await doom_unlinked(tx, [row[0]])
+        tx.changed(repository.id)
+
+
+async def doom_unlinked(tx: Transaction, blobs: Sequence[bytes]) -> None:
+    """Those that no repository has any more lose their row (and key) now, and their file after the commit."""
+    if await tx.run("uploads.doom_unlinked", {"blobs": blobs}):
+        await tx.run("uploads.delete_doomed_blobs", {"blobs": blobs})
+
+
+async def _link(call: Call, tx: Transaction, repository: Repository, digest: Digest, blob: bytes) -> None:
+    values = {"repository": repository.id, "digest": digest.packed}
+    await tx.run("uploads.link", {**values, "blob": blob, "linked": call.now})
+    await tx.run("uploads.add_candidate", {**values, "not_before": call.now + call.limits.grace_s * SECOND})
+
+
+async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]) -> None:
+    """Push candidates forward that were not pushed lately; layers in use cost no write."""
+    horizon = call.now + call.limits.grace_s * SECOND
+    stale = [digest for digest, not_before in asked if not_before is not None and not_before < horizon - RENEW_AFTER]
+    if not stale:
+        return
+    async with call.db.transaction() as tx:
+        await tx.run(
+            "uploads.add_candidate",
+            [{"repository": repository.id, "digest": digest.packed, "not_before": horizon} for digest in stale],
+        )

@@ -1,0 +1,204 @@
+"""Sending blobs: worker threads unseal and write to the connection's socket, or let the kernel send from memory.
+
+A thread never waits long for a client: when the socket takes no more for a moment, the transfer is parked, holding
+nothing but its position, and goes on when the loop sees the socket writable. So the number of slow clients costs no
+memory, and threads are for those who can use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from moorage.base.errors import Corrupted
+from moorage.base.http import BlobBody
+
+BATCH_BYTES = 512 << 10  # bench/results.md: flat above 256 KiB; a Range read still unseals only 64 KiB frames
+TURN_BYTES = 32 << 20  # then another transfer has the thread, if one waits
+PATIENCE_MS = 4  # a client on this machine is ready again within that; parking costs 0.1 ms
+STALL_S = 60.0  # a client that takes nothing for so long is left
+
+
+class Outgoing:
+    """The worker threads of all connections."""
+
+    def __init__(self, threads: int, cores: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="send")
+        self._ahead = ThreadPoolExecutor(max(cores - 1, 1), thread_name_prefix="unseal")
+        self._cores = cores
+        self._active = 0
+
+    async def send(self, socket_fd: int, head: bytes, body: BlobBody, lost: asyncio.Future[None]) -> None:
+        """Write `head` and `body`. `lost` is resolved with an exception when the client leaves. Close the source."""
+        loop = asyncio.get_running_loop()
+        transfer = _Transfer(os.dup(socket_fd), head, body)  # the loop owns the original descriptor
+        self._active += 1
+        try:
+            while not transfer.is_done:
+                ahead = self._ahead if self._active < self._cores else None
+                await loop.run_in_executor(self._threads, transfer.run, ahead)
+                if lost.done():
+                    lost.result()
+                if transfer.is_parked:
+                    await _writable(loop, transfer.socket, lost)
+        finally:
+            self._active -= 1
+            transfer.close()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._ahead.shutdown(wait=False, cancel_futures=True)
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, socket: int, lost: asyncio.Future[None]) -> None:
+    ready = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_writer(socket, wake)
+    try:
+        await asyncio.wait((ready, lost), timeout=STALL_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        loop.remove_writer(socket)
+    if lost.done():
+        lost.result()
+    if not ready.done():
+        raise TimeoutError("the client takes nothing")
+
+
+class _Transfer:
+    """Position in one answer. `run` is called by one thread at a time."""
+
+    def __init__(self, socket: int, head: bytes, body: BlobBody) -> None:
+        self.socket = socket
+        self.is_done = False
+        self.is_parked = False
+        self._body = body
+        self._segments = list(reversed((head, *body.segments)))
+        self._turn = 0
+
+    def run(self, ahead: ThreadPoolExecutor | None) -> None:
+        """Send until all is sent, the socket is full, or others should have a turn."""
+        self.is_parked, self._turn = False, TURN_BYTES
+        while self._segments and not self.is_parked and self._turn > 0:
+            segment = self._segments.pop()
+            if isinstance(segment, bytes):
+                self._send_literal(segment)
+            elif self._body.source.descriptor is not None:
+                self._send_file(self._body.source.descriptor, *segment)
+            elif ahead is not None and segment[1] - segment[0] > 2 * BATCH_BYTES:
+                self._send_unsealed_ahead(*segment, ahead)
+            else:
+                self._send_unsealed(*segment)
+        self.is_done = not self._segments
+
+    def close(self) -> None:
+        os.close(self.socket)
+        self._body.source.close()
+
+    def _send_literal(self, data: bytes) -> None:
+        sent = self._write(memoryview(data))
+        if sent < len(data):
+            self._segments.append(data[sent:])
+
+    def _send_file(self, descriptor: int, start: int, stop: int) -> None:
+        while start < stop and self._turn > 0:
+            try:
+                sent = os.sendfile(self.socket, descriptor, start, min(stop - start, self._turn))
+            except BlockingIOError:
+                if not self._wait():
+                    break
+                continue
+            if not sent:
+                raise Corrupted(what="a blob in memory")
+            start += sent
+            self._turn -= sent
+        self._keep(start, stop)
+
+    def _send_unsealed(self, start: int, stop: int) -> None:
+        buffer = _buffers.first
+        while start < stop and self._turn > 0 and not self.is_parked:
+            filled = self._fill(buffer, start, stop)
+            start += self._write(buffer[:filled])
+        self._keep(start, stop)
+
+    def _send_unsealed_ahead(self, start: int, stop: int, ahead: ThreadPoolExecutor) -> None:
+        """The next batch is unsealed by another thread while this one is sent: worth it when a core is idle."""
+        buffers = (_buffers.first, _buffers.second)
+        turn = 0
+        filled = self._fill(buffers[0], start, stop)
+        while start < stop and not self.is_parked:
+            following: Future[int] | None = None
+            if start + filled < stop and self._turn > filled:
+                following = ahead.submit(self._fill, buffers[1 - turn], start + filled, stop)
+            try:
+                start += self._write(buffers[turn][:filled])
+            finally:
+                unsealed = following.result() if following else 0
+            if following is None:
+                break
+            filled, turn = unsealed, 1 - turn
+        self._keep(start, stop)
+
+    def _fill(self, buffer: memoryview, start: int, stop: int) -> int:
+        # Batches end at frame borders, so that no frame is unsealed twice.
+        wanted = min(stop - start, BATCH_BYTES - start % BATCH_BYTES)
+        filled = self._body.source.read_into(buffer[:wanted], start)
+        if filled != wanted:
+            raise Corrupted(what="a blob shorter than its row says")
+        return filled
+
+    def _write(self, view: memoryview) -> int:
+        """Write what the socket takes; park if it stays full. Return the bytes written."""
+        sent = 0
+        while sent < len(view):
+            try:
+                sent += os.write(self.socket, view[sent:])
+            except BlockingIOError:
+                if not self._wait():
+                    break
+        self._turn -= sent
+        return sent
+
+    def _wait(self) -> bool:
+        poll = select.poll()
+        poll.register(self.socket, select.POLLOUT)
+        self.is_parked = not poll.poll(PATIENCE_MS)
+        return not self.is_parked
+
+    def _keep(self, start: int, stop: int) -> None:
+        if start < stop:
+            self._segments.append((start, stop))
+
+
+class _Buffers(threading.local):
+    """Two batches for each sending thread, made once."""
+
+    def __init__(self) -> None:
+        self.first = memoryview(bytearray(BATCH_BYTES))
+        self.second = memoryview(bytearray(BATCH_BYTES))
+
+
+_buffers = _Buffers()
+
+
+def read_whole(body: BlobBody) -> bytes:
+    """A small body, unsealed at once. Close the source."""
+    try:
+        return b"".join(
+            part if isinstance(part, bytes) else _read(body, part[0], part[1] - part[0]) for part in body.segments
+        )
+    finally:
+        body.source.close()
+
+
+def _read(body: BlobBody, start: int, size: int) -> bytes:
+    buffer = bytearray(size)
+    if size and body.source.read_into(memoryview(buffer), start) != size:
+        raise Corrupted(what="a blob shorter than its row says")
+    return bytes(buffer)

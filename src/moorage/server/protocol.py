@@ -1,0 +1,275 @@
+"""One HTTP/1.1 connection: uvicorn's protocol, with our limits, our answers to malformed input, and our byte path.
+
+uvicorn parses, keeps alive, queues pipelined requests and drains on shutdown. Added here:
+- an answer that is kept (`kept.py`) is written without starting a task;
+- bodies are received in large pieces (`incoming.py`), blobs are sent by worker threads (`outgoing.py`);
+- limits on what a stranger sends before we know who it is, and JSON for every refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from moorage.base.http import BlobBody, Headers, Reply
+from moorage.server.incoming import IncomingBody
+from moorage.server.outgoing import Outgoing, read_whole
+from moorage.server.wire import NO_BODY, render_head, render_refusal
+
+HEAD_BYTES_MAX = 80 << 10  # an ECR password is 2 KiB, a Range header of 1,024 parts some 24 KiB
+TARGET_BYTES_MAX = 16 << 10
+DRAIN_BYTES = 256 << 10  # an unread body up to this is read and dropped, and the connection lives on
+LINGER_BYTES_MAX = 256 << 20  # of a longer one so much is dropped, so that the client can read the answer
+INLINE_BYTES = 128 << 10  # a blob up to this is unsealed on the loop: 50 µs, what a thread costs
+TLS_HELLO = 0x16
+
+
+class Front(Protocol):
+    """What a connection asks of the application besides running it."""
+
+    outgoing: Outgoing
+
+    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None: ...
+
+    def next_request_id(self) -> bytes: ...
+
+
+class RegistryProtocol(HttpToolsProtocol):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.front = cast(Front, self.config.app)
+        self.body: IncomingBody | None = None
+        """Of the request that the parser is at."""
+        self.waiting_since: float | None = self.loop.time()
+        """Since when the client owes us something; None while it is our turn. The sweeper closes who waits too long."""
+        self.is_idle = True
+        """Between requests."""
+        self.sending: asyncio.Future[None] | None = None
+        self._head_bytes = 0
+        self._is_refused = False
+        self._was_kept = False
+        self._dropped = 0
+        self._is_lingering = False
+
+    # What the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self.is_idle:
+            self.is_idle = False
+            if data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
+                self.transport.abort()
+                return
+        if self.body is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX + TARGET_BYTES_MAX:
+                self._refuse(431, f"The request's headers are longer than {HEAD_BYTES_MAX} bytes")
+                return
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+            self._refuse(400, "This is not a valid HTTP/1.1 request")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.body is not None:
+            self.body.lose()
+        if self.sending is not None and not self.sending.done():
+            self.sending.set_exception(ConnectionResetError("the client left"))
+        super().connection_lost(exc)
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._was_kept = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        if len(self.url) > TARGET_BYTES_MAX:
+            self._refuse(414, f"The request's target is longer than {TARGET_BYTES_MAX} bytes")
+
+    def on_headers_complete(self) -> None:
+        if self._is_refused:
+            return
+        self._head_bytes = 0
+        self.waiting_since = None
+        method = self.parser.get_method()
+        announced = _announced_length(self.headers)
+        is_alone = self.cycle is None or self.cycle.response_complete
+        if announced == 0 and is_alone and self._answer_kept(method):
+            return
+        exchange = Exchange(self, IncomingBody(self, announced), self.front.next_request_id())
+        if self.expect_100_continue:
+            exchange.body.expect_continue()
+            self.expect_100_continue = False  # the body says when, not uvicorn
+        self.body = exchange.body
+        self.scope["extensions"] = {"moorage": exchange}  # type: ignore[typeddict-item]  # our own extension
+        super().on_headers_complete()
+        exchange.cycle = self.cycle
+
+    def on_body(self, body: bytes) -> None:
+        self.waiting_since = self.loop.time()
+        if self.body is None or self._is_refused:
+            return
+        if self.cycle.response_complete:
+            self._drop(len(body))
+        else:
+            self.body.feed(body)
+
+    def on_message_complete(self) -> None:
+        self.is_idle = True
+        if self._was_kept:
+            self.waiting_since = self.loop.time()
+            return
+        if self.body is not None:
+            self.body.end()
+            self.body = None
+        if self._is_lingering:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self.waiting_since = self.loop.time()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
+    def after_direct_body(self, *, is_complete: bool) -> None:
+        """The body went past the parser, which therefore is still inside it: the next request gets a new one."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.is_idle = True
+        self.waiting_since = None
+        body, self.body = self.body, None
+        if not is_complete:  # the handler gave up: what comes now would be taken for a request
+            self._is_refused = True
+        elif body is not None:
+            body.end()
+
+    # Answering
+
+    def date(self) -> bytes:
+        headers = self.server_state.default_headers
+        return headers[0][1] if headers else b""
+
+    def finish(self, cycle: RequestResponseCycle, *, closes: bool) -> None:
+        """The answer is on its way: on to the next request, or to the end of the connection."""
+        cycle.response_started = cycle.response_complete = True
+        if closes and self.body is not None and not self.body.is_over:
+            self._is_lingering = True  # closing now would reset the connection under the client's reading of the answer
+            self.flow.resume_reading()
+        elif closes:
+            self.transport.close()
+        cycle.on_response()
+
+    def _answer_kept(self, method: bytes) -> bool:
+        if method not in (b"GET", b"HEAD"):
+            return False
+        answer = self.front.kept_answer(method, self.url, self.headers, self.date())
+        if answer is None:
+            return False
+        self._was_kept = True
+        self.server_state.total_requests += 1
+        self.transport.write(answer)
+        if self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive():
+            self.transport.close()
+        return True
+
+    def _drop(self, size: int) -> None:
+        """An unread body, after the answer."""
+        self._dropped += size
+        if self._dropped > LINGER_BYTES_MAX:
+            self.transport.close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._is_refused = True
+        request_id = self.front.next_request_id()
+        self.transport.write(render_refusal(status, "UNSUPPORTED", message, self.date(), request_id))
+        self.transport.close()
+
+
+class Exchange:
+    """One request on a connection, as the application sees it."""
+
+    cycle: RequestResponseCycle
+
+    def __init__(self, connection: RegistryProtocol, body: IncomingBody, request_id: bytes) -> None:
+        self.body = body
+        self.request_id = request_id
+        self._connection = connection
+
+    async def respond(self, reply: Reply) -> None:
+        """Write the answer. A body that breaks while it is sent breaks the connection: nothing false is completed."""
+        connection, cycle = self._connection, self.cycle
+        await connection.flow.drain()
+        if cycle.disconnected or connection.transport.is_closing():
+            _close(reply)
+            return
+        closes = self._closes()
+        head = self._head(reply, closes=closes)
+        if isinstance(reply.body, bytes):
+            connection.transport.write(head if cycle.scope["method"] == "HEAD" else head + reply.body)
+        elif cycle.scope["method"] == "HEAD":
+            _close(reply)
+            connection.transport.write(head)
+        elif reply.body.length <= INLINE_BYTES:
+            connection.transport.write(head + read_whole(reply.body))
+        else:
+            await self._send_blob(head, reply.body)
+        connection.finish(cycle, closes=closes)
+
+    async def _send_blob(self, head: bytes, body: BlobBody) -> None:
+        connection = self._connection
+        while connection.transport.get_write_buffer_size():  # an earlier answer of a pipeline goes out first
+            await asyncio.sleep(0)
+        self.cycle.response_started = True
+        lost: asyncio.Future[None] = connection.loop.create_future()
+        connection.sending = lost
+        socket = connection.transport.get_extra_info("socket")
+        try:
+            await connection.front.outgoing.send(socket.fileno(), head, body, lost)
+        except BaseException:
+            connection.transport.abort()
+            raise
+        finally:
+            connection.sending = None
+            lost.cancel()
+
+    def _head(self, reply: Reply, *, closes: bool) -> bytes:
+        has_own = any(name == b"content-length" for name, _ in reply.headers)
+        length: int | None = len(reply.body) if isinstance(reply.body, bytes) else reply.body.length
+        if has_own or reply.status in NO_BODY:
+            length = None
+        return render_head(
+            reply.status, reply.headers, length, self._connection.date(), self.request_id, closes=closes
+        )
+
+    def _closes(self) -> bool:
+        """The connection cannot be used again: the client says so, or leaves more behind than we would read."""
+        if not self.cycle.keep_alive:
+            return True
+        unread = self.body.unread
+        return self.body.awaits_continue or unread is None or unread > DRAIN_BYTES
+
+
+def _close(reply: Reply) -> None:
+    if isinstance(reply.body, BlobBody):
+        reply.body.source.close()
+
+
+def _announced_length(headers: Headers) -> int | None:
+    """Content-Length; 0 without a body; None for a chunked one. The parser has refused what is contradictory."""
+    announced = 0
+    for name, value in headers:
+        if name == b"content-length":
+            announced = int(value)
+        elif name == b"transfer-encoding":
+            return None
+    return announced

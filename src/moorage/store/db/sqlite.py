@@ -17,16 +17,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import NoReturn, TypeVar
 
 from moorage.base.errors import StorageFull
 from moorage.store.db.api import MissingReference, Row, UniqueViolation, Value
 from moorage.store.db.statements import EngineStatements
+
+_Result = TypeVar("_Result")
 
 _NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
@@ -39,8 +41,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     # COMMIT checkpoints when the log has this many pages of 4 KiB: in the commit thread, never on the loop.
-    "PRAGMA wal_autocheckpoint = 1000",
-    "PRAGMA journal_size_limit = 16777216",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 33554432",
 )
 _CACHE_KIB = {"writer": 2_048, "reader": 8_192}  # Upper bounds, filled as pages are used.
 
@@ -101,18 +103,19 @@ class SqliteDatabase:
             raise RuntimeError("a transaction was begun inside another of the same task")
         while not self._idle.is_set():
             await self._idle.wait()
-        with _errors_translated():
+        try:
             if self._batch is None:
                 self._begin_batch()
             self._writer.execute("SAVEPOINT body")
+        except sqlite3.Error as error:
+            _raise(error)
         self._body = body
         self._idle.clear()
 
     async def join(self, changed: set[int]) -> None:
         """Steps 3 and 4."""
         batch = self._end_body()
-        with _errors_translated():
-            self._writer.execute("RELEASE body")
+        self._writer.execute("RELEASE body")  # Touches no page: the outermost transaction is the batch.
         batch.changed |= changed
         await batch.answer()
 
@@ -206,34 +209,34 @@ class SqliteTransaction:
             raise RuntimeError(f"rolled back: the transaction {broken}")
 
     async def one(self, statement: str, values: Mapping[str, Value] = _NO_VALUES) -> Row | None:
-        with self._failing():
-            return _one(self._writer, *self._statements.bind(statement, values))
+        return self._execute(_one, statement, values)
 
     async def all(self, statement: str, values: Mapping[str, Value] = _NO_VALUES) -> list[Row]:
-        with self._failing():
-            return _all(self._writer, *self._statements.bind(statement, values))
+        return self._execute(_all, statement, values)
 
     async def run(
         self, statement: str, values: Mapping[str, Value] | Sequence[Mapping[str, Value]] = _NO_VALUES
     ) -> int:
-        with self._failing():
-            if isinstance(values, Mapping):
-                return _run(self._writer, *self._statements.bind(statement, values))
-            return sum(_run(self._writer, *self._statements.bind(statement, each)) for each in values)
+        if isinstance(values, Mapping):
+            return self._execute(_run, statement, values)
+        return sum(self._execute(_run, statement, each) for each in values)
 
     def changed(self, repository: int) -> None:
         self._changed.add(repository)
 
-    @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _execute(
+        self,
+        verb: Callable[[sqlite3.Connection, str, dict[str, Value]], _Result],
+        statement: str,
+        values: Mapping[str, Value],
+    ) -> _Result:
         if self._barred:
             raise RuntimeError(f"the transaction {self._barred}")
         try:
-            with _errors_translated():
-                yield
-        except BaseException:
+            return verb(self._writer, *self._statements.bind(statement, values))
+        except sqlite3.Error as error:
             self._bar("went on after a statement had failed")
-            raise
+            _raise(error)
 
     def _bar(self, reason: str) -> None:
         self._barred = self._barred or reason
@@ -262,9 +265,10 @@ class _Batch:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
+        if isinstance(self._error, sqlite3.Error):
+            _raise(self._error)
         if self._error is not None:
-            with _errors_translated():
-                raise self._error
+            raise self._error
 
 
 def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
@@ -276,7 +280,7 @@ def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
     return connection
 
 
-def _one(connection: sqlite3.Connection, text: str, values: Mapping[str, Value]) -> Row | None:
+def _one(connection: sqlite3.Connection, text: str, values: dict[str, Value]) -> Row | None:
     cursor = connection.execute(text, values)
     row: Row | None = cursor.fetchone()
     # An unfinished statement would hold its snapshot: the next read would not see the next commit.
@@ -284,22 +288,19 @@ def _one(connection: sqlite3.Connection, text: str, values: Mapping[str, Value])
     return row
 
 
-def _all(connection: sqlite3.Connection, text: str, values: Mapping[str, Value]) -> list[Row]:
+def _all(connection: sqlite3.Connection, text: str, values: dict[str, Value]) -> list[Row]:
     return connection.execute(text, values).fetchall()
 
 
-def _run(connection: sqlite3.Connection, text: str, values: Mapping[str, Value]) -> int:
+def _run(connection: sqlite3.Connection, text: str, values: dict[str, Value]) -> int:
     count = connection.execute(text, values).rowcount
     # The module counts only what begins with INSERT, UPDATE, DELETE or REPLACE; WITH does not.
     return count if count >= 0 else int(connection.execute("SELECT changes()").fetchone()[0])
 
 
-@contextmanager
-def _errors_translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        translate = _TRANSLATED.get(getattr(error, "sqlite_errorcode", 0))
-        if translate is None:
-            raise
-        raise translate(str(error)) from error
+def _raise(error: sqlite3.Error) -> NoReturn:
+    """As an error of the port, where it has one."""
+    translate = _TRANSLATED.get(getattr(error, "sqlite_errorcode", 0))
+    if translate is None:
+        raise error
+    raise translate(str(error)) from error

@@ -79,11 +79,11 @@ class EngineStatements:
     def __iter__(self) -> Iterator[str]:
         return iter(self._statements)
 
-    def bind(self, name: str, values: Mapping[str, Value]) -> tuple[str, Mapping[str, Value]]:
+    def bind(self, name: str, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
         """The text to execute and its values, sequences expanded. An unknown name raises `KeyError`."""
         statement = self._statements[name]
         if not statement.sequences:
-            return statement.text, values
+            return statement.text, values if isinstance(values, dict) else dict(values)
         return statement.expand(values)
 
 
@@ -99,7 +99,7 @@ class _Statement:
         self._scan(name, text)
         self.text = "".join(self._parts)
 
-    def expand(self, values: Mapping[str, Value]) -> tuple[str, Mapping[str, Value]]:
+    def expand(self, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
         sequences = {name: _sequence(name, values[name]) for name in self.sequences}
         lengths = tuple(map(len, sequences.values()))
         text = self._expanded.get(lengths)

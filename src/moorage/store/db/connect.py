@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from moorage.store.db.api import Database
 from moorage.store.db.lock import lock_data_directory
-from moorage.store.db.migrate import migrate_sqlite
+from moorage.store.db.migrate import migrate_postgres, migrate_sqlite
 from moorage.store.db.sqlite import SqliteDatabase
 from moorage.store.db.statements import Statements
 
@@ -18,6 +19,8 @@ async def connect(url: str, statements: Statements) -> Database:
     """
     if url.startswith("sqlite:///"):
         return open_sqlite(Path(url.removeprefix("sqlite:///")), statements)
+    if url.startswith(("postgresql://", "postgres://")):
+        return await _open_postgres(url, statements)
     raise ValueError(f"the database address {url!r} is neither sqlite:///PATH nor postgresql://…")
 
 
@@ -30,3 +33,10 @@ def open_sqlite(path: Path, statements: Statements) -> SqliteDatabase:
     except BaseException:
         unlock()
         raise
+
+
+async def _open_postgres(url: str, statements: Statements) -> Database:
+    from moorage.store.db.postgres import PostgresDatabase  # Its driver is an optional extra.
+
+    await asyncio.to_thread(migrate_postgres, url)
+    return await PostgresDatabase.open(url, statements.for_engine("postgres"))

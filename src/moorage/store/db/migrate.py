@@ -13,9 +13,6 @@ from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-POSTGRES_HAS_VERSION = "SELECT to_regclass('schema_version') IS NOT NULL"
-POSTGRES_VERSION = "SELECT version FROM schema_version"
-
 
 class SchemaTooNew(Exception):
     """The database was written by a newer Moorage."""
@@ -34,17 +31,23 @@ def migrate_sqlite(path: Path) -> None:
         return
     with closing(sqlite3.connect(path)) as connection:
         stored = connection.execute("PRAGMA user_version").fetchone()[0]
-    if is_behind(stored, migrations("sqlite")):
+    if _is_behind(stored, migrations("sqlite")):
         from moorage.store.db.upgrade import upgrade_sqlite  # Costs as much as the rest of a start.
 
         upgrade_sqlite(path, migrations("sqlite"))
 
 
-def is_behind(stored: int, known: list[Path]) -> bool:
-    newest = version_of(known[-1])
-    if stored > newest:
-        raise SchemaTooNew(stored, newest)
-    return stored < newest
+def migrate_postgres(url: str) -> None:
+    """Create the tables in an empty database, or upgrade it. Safe from several nodes at once; blocks."""
+    import psycopg  # Installed and loaded only where PostgreSQL is configured.
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        made = connection.execute("SELECT to_regclass('schema_version') IS NOT NULL").fetchone() == (True,)
+        row = connection.execute("SELECT version FROM schema_version").fetchone() if made else None
+    if _is_behind(row[0] if row else 0, migrations("postgres")):
+        from moorage.store.db.upgrade import upgrade_postgres  # Costs as much as the rest of a start.
+
+        upgrade_postgres(url, migrations("postgres"))
 
 
 def migrations(engine: str) -> list[Path]:
@@ -53,6 +56,13 @@ def migrations(engine: str) -> list[Path]:
 
 def version_of(migration: Path) -> int:
     return int(migration.name.partition(".")[0])
+
+
+def _is_behind(stored: int, known: list[Path]) -> bool:
+    newest = version_of(known[-1])
+    if stored > newest:
+        raise SchemaTooNew(stored, newest)
+    return stored < newest
 
 
 def _create_sqlite(path: Path) -> None:

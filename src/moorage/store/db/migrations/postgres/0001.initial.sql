@@ -1,43 +1,50 @@
 -- The first schema. It already has the columns of archive, pull times, scanning and keys (docs/format.md).
 -- Times are integer microseconds; a digest is an algorithm byte and 32 or 64 bytes; a blob id is 16 random bytes.
+-- Text sorts by bytes, as in SQLite: the pages of a listing depend on it.
+
+-- One row: what `migrate.py` compares before it loads the migration tool.
+CREATE TABLE schema_version (
+    version BIGINT NOT NULL
+);
+INSERT INTO schema_version (version) VALUES (0);
 
 CREATE TABLE accounts (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     created BIGINT NOT NULL
 );
 
 CREATE TABLE access_keys (
-    id TEXT PRIMARY KEY,
-    account TEXT NOT NULL REFERENCES accounts (id),
-    principal TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    account TEXT COLLATE "C" NOT NULL REFERENCES accounts (id),
+    principal TEXT COLLATE "C" NOT NULL,
     sealed_secret BYTEA NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('Active', 'Inactive')),
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('Active', 'Inactive')),
     created BIGINT NOT NULL
 );
 CREATE INDEX access_keys_by_account ON access_keys (account, id);
 
 CREATE TABLE token_keys (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    purpose TEXT NOT NULL,
+    purpose TEXT COLLATE "C" NOT NULL,
     wrapped_key BYTEA NOT NULL,
     created BIGINT NOT NULL,
     retired BIGINT
 );
 
 CREATE TABLE settings (
-    account TEXT NOT NULL,
-    region TEXT NOT NULL,
-    name TEXT COLLATE "C" NOT NULL,
-    value TEXT NOT NULL,
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (account, region, name)
 );
 
 CREATE TABLE domain_keys (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    account TEXT NOT NULL,
-    region TEXT NOT NULL,
-    encryption_type TEXT NOT NULL,
-    key_arn TEXT NOT NULL,
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    encryption_type TEXT COLLATE "C" NOT NULL,
+    key_arn TEXT COLLATE "C" NOT NULL,
     wrapped_key BYTEA NOT NULL,
     created BIGINT NOT NULL,
     UNIQUE (account, region, encryption_type, key_arn)
@@ -45,15 +52,15 @@ CREATE TABLE domain_keys (
 
 CREATE TABLE repositories (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    account TEXT NOT NULL,
-    region TEXT NOT NULL,
-    name TEXT COLLATE "C" NOT NULL,
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" COLLATE "C" NOT NULL,
     created BIGINT NOT NULL,
-    mutability TEXT NOT NULL,
-    mutability_filters TEXT NOT NULL,
+    mutability TEXT COLLATE "C" NOT NULL,
+    mutability_filters TEXT COLLATE "C" NOT NULL,
     scan_on_push BIGINT NOT NULL,
-    encryption_type TEXT NOT NULL,
-    key_arn TEXT NOT NULL,
+    encryption_type TEXT COLLATE "C" NOT NULL,
+    key_arn TEXT COLLATE "C" NOT NULL,
     domain BIGINT NOT NULL REFERENCES domain_keys (id),
     allow_missing_references BIGINT,
     policy_epoch BIGINT NOT NULL,
@@ -70,19 +77,19 @@ CREATE TABLE images (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     repository BIGINT NOT NULL REFERENCES repositories (id),
     digest BYTEA NOT NULL,
-    media_type TEXT NOT NULL,
-    artifact_type TEXT,
-    config_media_type TEXT,
+    media_type TEXT COLLATE "C" NOT NULL,
+    artifact_type TEXT COLLATE "C",
+    config_media_type TEXT COLLATE "C",
     manifest_size BIGINT NOT NULL,
     image_size BIGINT NOT NULL,
     subject BYTEA,
-    annotations TEXT,
+    annotations TEXT COLLATE "C",
     pushed BIGINT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'ARCHIVED', 'ACTIVATING')),
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('ACTIVE', 'ARCHIVED', 'ACTIVATING')),
     archived BIGINT,
     activated BIGINT,
     pulled BIGINT,
-    origin TEXT NOT NULL CHECK (origin IN ('push', 'replica', 'cache')),
+    origin TEXT COLLATE "C" NOT NULL CHECK (origin IN ('push', 'replica', 'cache')),
     sealed_manifest BYTEA NOT NULL,
     UNIQUE (repository, digest)
 );
@@ -91,7 +98,7 @@ CREATE INDEX images_by_subject ON images (repository, subject, id) WHERE subject
 
 CREATE TABLE tags (
     repository BIGINT NOT NULL REFERENCES repositories (id),
-    tag TEXT COLLATE "C" NOT NULL,
+    tag TEXT COLLATE "C" COLLATE "C" NOT NULL,
     image BIGINT NOT NULL REFERENCES images (id),
     created BIGINT NOT NULL,
     moved BIGINT NOT NULL,
@@ -157,10 +164,10 @@ CREATE TABLE doomed_files (
 );
 
 CREATE TABLE uploads (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     repository BIGINT NOT NULL REFERENCES repositories (id),
-    owner TEXT NOT NULL,
-    process TEXT NOT NULL,
+    owner TEXT COLLATE "C" NOT NULL,
+    process TEXT COLLATE "C" NOT NULL,
     blob BYTEA NOT NULL,
     wrapped_key BYTEA NOT NULL,
     started BIGINT NOT NULL,
@@ -170,25 +177,25 @@ CREATE INDEX uploads_by_repository ON uploads (repository);
 CREATE INDEX uploads_by_process ON uploads (process);
 
 CREATE TABLE resource_tags (
-    arn TEXT COLLATE "C" NOT NULL,
-    key TEXT COLLATE "C" NOT NULL,
-    value TEXT NOT NULL,
+    arn TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (arn, key)
 );
 
 CREATE TABLE resource_policies (
-    arn TEXT PRIMARY KEY,
-    policy TEXT NOT NULL,
+    arn TEXT COLLATE "C" PRIMARY KEY,
+    policy TEXT COLLATE "C" NOT NULL,
     updated BIGINT NOT NULL
 );
 
 CREATE TABLE jobs (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind TEXT NOT NULL,
-    subject TEXT NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
     due BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
-    lease TEXT,
+    lease TEXT COLLATE "C",
     leased_until BIGINT,
     UNIQUE (kind, subject)
 );
@@ -197,8 +204,8 @@ CREATE INDEX jobs_by_time ON jobs (due);
 CREATE TABLE outbox (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     occurred BIGINT NOT NULL,
-    account TEXT NOT NULL,
-    region TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    detail TEXT NOT NULL
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    detail TEXT COLLATE "C" NOT NULL
 );

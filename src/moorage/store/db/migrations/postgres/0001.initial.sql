@@ -34,7 +34,7 @@ CREATE TABLE token_keys (
 CREATE TABLE settings (
     account TEXT COLLATE "C" NOT NULL,
     region TEXT COLLATE "C" NOT NULL,
-    name TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
     value TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (account, region, name)
 );
@@ -54,7 +54,7 @@ CREATE TABLE repositories (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account TEXT COLLATE "C" NOT NULL,
     region TEXT COLLATE "C" NOT NULL,
-    name TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
     created BIGINT NOT NULL,
     mutability TEXT COLLATE "C" NOT NULL,
     mutability_filters TEXT COLLATE "C" NOT NULL,
@@ -98,7 +98,7 @@ CREATE INDEX images_by_subject ON images (repository, subject, id) WHERE subject
 
 CREATE TABLE tags (
     repository BIGINT NOT NULL REFERENCES repositories (id),
-    tag TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    tag TEXT COLLATE "C" NOT NULL,
     image BIGINT NOT NULL REFERENCES images (id),
     created BIGINT NOT NULL,
     moved BIGINT NOT NULL,
@@ -177,8 +177,8 @@ CREATE INDEX uploads_by_repository ON uploads (repository);
 CREATE INDEX uploads_by_process ON uploads (process);
 
 CREATE TABLE resource_tags (
-    arn TEXT COLLATE "C" COLLATE "C" NOT NULL,
-    key TEXT COLLATE "C" COLLATE "C" NOT NULL,
+    arn TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
     value TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (arn, key)
 );

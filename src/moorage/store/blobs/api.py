@@ -12,11 +12,18 @@ class PartialBlob(Protocol):
     """A file being written, front to back. Its methods block: call them from a worker thread."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append. Raise `StorageFull` when the disk is; what was written before stays as it was."""
+        """Append. Raise `StorageFull` when the disk is; how much was written before is then unknown."""
         ...
 
     def flush(self) -> None:
-        """Start or finish moving what was written to the disk, so that `commit` has little left to do."""
+        """Move what was written so far to the disk, so that `commit` has little left to do.
+
+        MAY run in another thread beside `write`, but not beside `commit` or `discard`.
+        """
+        ...
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` with what was written at `offset`; fewer bytes only at the end. Not after `commit`."""
         ...
 
     def commit(self) -> None:
@@ -24,12 +31,12 @@ class PartialBlob(Protocol):
         ...
 
     def discard(self) -> None:
-        """Remove the file. MUST NOT raise if it is gone."""
+        """Remove the file. MUST NOT raise if it is gone. After `commit` it does nothing."""
         ...
 
 
 class StoredBlob(Protocol):
-    """An open file. It stays readable though it be deleted meanwhile."""
+    """An open file. It stays readable though it be deleted meanwhile. Several threads may read at once."""
 
     @property
     def size(self) -> int:

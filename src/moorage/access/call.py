@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from moorage.access.principals import Principal
 from moorage.base.addresses import Addresses
-from moorage.base.clock import Clock
+from moorage.base.clock import HOUR, Clock
 from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
@@ -31,10 +31,11 @@ class Limits:
     layer_bytes: int = 52_000 << 20
     layer_part_min_bytes: int = 5 << 20
     tags_in_one_push: int = 100
-    upload_idle_s: int = 24 * 3_600
-    grace_s: int = 24 * 3_600
-    password_s: int = 12 * 3_600
-    download_url_s: int = 3_600
+    upload_idle_us: int = 24 * HOUR
+    grace_us: int = 24 * HOUR
+    """How long a layer stays that nothing refers to (microseconds, as all times)."""
+    password_us: int = 12 * HOUR
+    download_url_us: int = HOUR
     allow_missing_references: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False

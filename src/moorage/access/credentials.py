@@ -81,6 +81,15 @@ class Credentials:
         self.epoch += 1
         return AccessKey(key_id, principal, secret, is_active=True)
 
+    async def setting(self, name: str) -> str | None:
+        """A setting of the installation."""
+        row = await self._db.one("access.setting", {"account": "", "region": "", "name": name})
+        return row[0] if row else None
+
+    async def set_setting(self, name: str, value: str) -> None:
+        async with self._db.transaction() as tx:
+            await tx.run("access.set_setting", {"account": "", "region": "", "name": name, "value": value})
+
     async def accounts(self, after: str = "", limit: int = 1_000) -> list[tuple[str, int]]:
         """Account ids and when they were created."""
         return [(id_, created) for id_, created in await self._db.all("access.accounts", {"after": after, "limit": limit})]

@@ -53,7 +53,7 @@ class IncomingBody:
         self.received += len(data)
         self._held.append(data)
         self._held_bytes += len(data)
-        if self._held_bytes >= PARSED_MAX:
+        if self._held_bytes >= PARSED_MAX or self._is_large():
             self._connection.flow.pause_reading()
         if self._held_bytes >= BATCH_BYTES // 2:
             self._wake()
@@ -74,6 +74,10 @@ class IncomingBody:
             return 0
         return None if self.announced is None else self.announced - self.received
 
+    def _is_large(self) -> bool:
+        unread = self.unread
+        return unread is not None and unread >= DIRECT_FROM
+
     # For the handler
 
     async def read(self, limit: int) -> bytes:
@@ -84,6 +88,7 @@ class IncomingBody:
         size = 0
         while True:
             held = self._take()
+            self._connection.flow.resume_reading()
             size += len(held)
             if size > limit:
                 raise RequestEntityTooLarge(limit=limit)
@@ -97,21 +102,25 @@ class IncomingBody:
         """Pieces of some 512 KiB; each is the reader's until it asks for the next."""
         self._begin()
         while True:
-            if self._held_bytes:
-                yield memoryview(self._take())
-            unread = self.unread
-            if unread is not None and unread >= DIRECT_FROM and not self._held:
-                async for piece in self._direct(unread):
+            if self._is_large():  # reading is paused: what the parser saw of it is all that it will see
+                if self._held:
+                    yield memoryview(self._take())
+                async for piece in self._direct():
                     yield piece
                 return
+            if self._held:
+                held = self._take()
+                self._connection.flow.resume_reading()
+                yield memoryview(held)
             if self.is_over and not self._held:
                 self._check()
                 return
             if self._held_bytes < BATCH_BYTES // 2:
                 await self._more()
 
-    async def _direct(self, unread: int) -> AsyncIterator[memoryview]:
-        receiver = _Receiver(self._connection, unread)
+    async def _direct(self) -> AsyncIterator[memoryview]:
+        assert self.announced is not None
+        receiver = _Receiver(self._connection, self.announced - self.received)
         receiver.start()
         try:
             while (piece := await receiver.next()) is not None:
@@ -131,7 +140,6 @@ class IncomingBody:
     def _take(self) -> bytes:
         held = self._held[0] if len(self._held) == 1 else b"".join(self._held)
         self._held, self._held_bytes = [], 0
-        self._connection.flow.resume_reading()
         return held
 
     async def _more(self) -> None:

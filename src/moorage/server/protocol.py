@@ -48,6 +48,7 @@ class RegistryProtocol(HttpToolsProtocol):
         self.is_idle = True
         """Between requests."""
         self.sending: asyncio.Future[None] | None = None
+        self._is_in_head = False
         self._head_bytes = 0
         self._is_refused = False
         self._was_kept = False
@@ -64,15 +65,16 @@ class RegistryProtocol(HttpToolsProtocol):
             if data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
                 self.transport.abort()
                 return
-        if self.body is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX + TARGET_BYTES_MAX:
-                self._refuse(431, f"The request's headers are longer than {HEAD_BYTES_MAX} bytes")
-                return
+        was_in_head = self._is_in_head
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserUpgrade, httptools.HttpParserError):
             self._refuse(400, "This is not a valid HTTP/1.1 request")
+            return
+        if self._is_in_head:
+            self._head_bytes += len(data) if was_in_head else 0
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse(431, f"The request's headers are longer than {HEAD_BYTES_MAX} bytes")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.body is not None:
@@ -86,6 +88,7 @@ class RegistryProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._was_kept = False
+        self._is_in_head, self._head_bytes = True, 0
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -95,7 +98,7 @@ class RegistryProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._is_refused:
             return
-        self._head_bytes = 0
+        self._is_in_head = False
         self.waiting_since = None
         method = self.parser.get_method()
         announced = _announced_length(self.headers)
@@ -189,7 +192,12 @@ class RegistryProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, message: str) -> None:
+        if self._is_refused:
+            return
         self._is_refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an earlier answer is on its way: nothing can be said in between
+            return
         request_id = self.front.next_request_id()
         self.transport.write(render_refusal(status, "UNSUPPORTED", message, self.date(), request_id))
         self.transport.close()
@@ -240,7 +248,8 @@ class Exchange:
             raise
         finally:
             connection.sending = None
-            lost.cancel()
+            if not lost.cancel():
+                lost.exception()
 
     def _head(self, reply: Reply, *, closes: bool) -> bytes:
         has_own = any(name == b"content-length" for name, _ in reply.headers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from moorage.access.call import Call
-from moorage.base.clock import SECOND
 from moorage.base.digest import Digest
 from moorage.registry.images import find
 from moorage.registry.images.find import Image
@@ -38,7 +37,7 @@ async def parents(tx: Transaction, repository: Repository, digest: Digest) -> li
 
 async def erase(call: Call, tx: Transaction, image: Image) -> None:
     """Inside the caller's transaction: tags, what it referred to, the image."""
-    await erase_row(tx, image.id, call.now + call.limits.grace_s * SECOND)
+    await erase_row(tx, image.id, call.now + call.limits.grace_us)
 
 
 async def erase_row(tx: Transaction, image: int, not_before: int) -> None:

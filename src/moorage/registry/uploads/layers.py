@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from moorage.access.call import Call
-from moorage.base.clock import MINUTE, SECOND
+from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
 from moorage.base.errors import BlobUnknown, Corrupted, LayerReferenced
 from moorage.keys.sealed import SealedReader
@@ -151,12 +151,12 @@ async def doom_unlinked(tx: Transaction, blobs: Sequence[bytes]) -> None:
 async def _link(call: Call, tx: Transaction, repository: Repository, digest: Digest, blob: bytes) -> None:
     values = {"repository": repository.id, "digest": digest.packed}
     await tx.run("uploads.link", {**values, "blob": blob, "linked": call.now})
-    await tx.run("uploads.add_candidate", {**values, "not_before": call.now + call.limits.grace_s * SECOND})
+    await tx.run("uploads.add_candidate", {**values, "not_before": call.now + call.limits.grace_us})
 
 
 async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]) -> None:
     """Push candidates forward that were not pushed lately; layers in use cost no write."""
-    horizon = call.now + call.limits.grace_s * SECOND
+    horizon = call.now + call.limits.grace_us
     stale = [digest for digest, not_before in asked if not_before is not None and not_before < horizon - RENEW_AFTER]
     if not stale:
         return

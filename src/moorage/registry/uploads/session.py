@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 from moorage.access.call import Call
-from moorage.base.clock import SECOND
 from moorage.base.digest import Digest
 from moorage.base.errors import DigestMismatch, LimitExceeded, RangeNotInOrder, UploadNotFound
 from moorage.keys.receiving import OpenUpload
@@ -26,7 +25,7 @@ async def begin(call: Call, repository: Repository, *, sha512: bool = False) -> 
     upload_id, blob = str(uuid.uuid4()), secrets.token_bytes(16)
     domain = await call.keys.domain_by_id(repository.domain)
     key = call.keys.new_blob_key()
-    expires = call.now + call.limits.upload_idle_s * SECOND
+    expires = call.now + call.limits.upload_idle_us
     async with call.db.transaction() as tx:
         await tx.run(
             "uploads.begin",
@@ -63,7 +62,7 @@ async def append(
     """Receive bytes at the end; `first` is where the client says they begin. Return the bytes received in all."""
     with _at(upload, first):
         await _receive(call, upload, batches)
-    upload.expires = call.now + call.limits.upload_idle_s * SECOND
+    upload.expires = call.now + call.limits.upload_idle_us
     return upload.writer.received
 
 

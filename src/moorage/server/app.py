@@ -1,0 +1,210 @@
+"""The composition root: settings become stores, keys, doors and one ASGI application. Only here is a backend named."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from moorage.access.call import Limits, Result, Services
+from moorage.access.credentials import AccessKey, Credentials
+from moorage.access.passwords import Passwords
+from moorage.access.signatures import Signatures
+from moorage.base.addresses import Addresses, Registry
+from moorage.base.clock import HOUR, system_clock
+from moorage.base.http import Headers, Request
+from moorage.config import Settings
+from moorage.keys.keyring import Keyring
+from moorage.keys.opened import OpenedBlobs
+from moorage.keys.receiving import OpenUploads
+from moorage.keys.root import root_key
+from moorage.keys.sealed import SealedBlobs
+from moorage.keys.tokens import Tokens
+from moorage.server import schedule
+from moorage.server.outgoing import Outgoing
+from moorage.server.pipeline import Pipeline
+from moorage.server.protocol import Exchange, RegistryProtocol
+from moorage.server.sweeper import sweep
+from moorage.server.telemetry import Recorder
+from moorage.store.blobs.disk import DiskBlobs
+from moorage.store.db.connect import connect
+from moorage.store.db.statements import Statements
+
+BACKLOG = 2_048
+GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
+_DEFAULT_ACCOUNT = "default-account"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An opened data directory."""
+
+    settings: Settings
+    services: Services
+    credentials: Credentials
+    default: Registry
+    created: AccessKey | None
+    """The root access key of the default account, if this was the first start."""
+
+
+@asynccontextmanager
+async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
+    """Open the data directory, made and filled at the first start. `port` is where clients will find us.
+
+    Raise `DataDirectoryInUse`, `SchemaTooNew` or `RootKeyUnusable`; each says what to do.
+    """
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root = root_key(settings.root_key, os.environ)
+    db = await connect(f"sqlite:///{settings.data.resolve() / 'moorage.db'}", Statements.discover())
+    workers = ThreadPoolExecutor(_worker_threads(), thread_name_prefix="work")
+    memory = settings.memory_cache_bytes
+    blobs = SealedBlobs(DiskBlobs(settings.data), OpenedBlobs(memory, memory // 2) if memory else None)
+    try:
+        keys = await Keyring.open(db, root)
+        credentials = Credentials(db, keys)
+        account, created = await _default_account(credentials, settings)
+        default = Registry(account, settings.region)
+        services = Services(
+            db=db,
+            blobs=blobs,
+            keys=keys,
+            tokens=Tokens(keys),
+            addresses=Addresses(default, f"{settings.hostname}:{port}"),
+            clock=system_clock,
+            limits=_limits(settings),
+            uploads=OpenUploads(),
+            process=secrets.token_hex(8),
+            work=_work_in(workers),
+        )
+        yield Installation(settings, services, credentials, default, created)
+    finally:
+        workers.shutdown()
+        blobs.close()
+        await db.close()
+
+
+async def serve(settings: Settings, announce: Callable[[Installation, int], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what runs. `announce` is called when the port is open."""
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    async with opened(settings, port) as installation:
+        application = Application(installation)
+        server = uvicorn.Server(_uvicorn_config(application))
+        loop = asyncio.get_running_loop()
+        background = [
+            loop.create_task(schedule.run_all(installation.services)),
+            loop.create_task(sweep(server.server_state, loop)),
+        ]
+        loop.call_soon(announce, installation, port)
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            application.outgoing.close()
+
+
+class Application:
+    """ASGI, with the connection as an extension: bodies are received and blobs sent past the ASGI messages (D14)."""
+
+    def __init__(self, installation: Installation) -> None:
+        services = installation.services
+        self._recorder = Recorder(writes_lines=installation.settings.access_log)
+        self._pipeline = Pipeline(
+            services,
+            Passwords(services.tokens, installation.credentials),
+            Signatures(installation.credentials),
+            self._recorder,
+        )
+        cores = len(os.sched_getaffinity(0))
+        self.outgoing = Outgoing(installation.settings.workers or 8 * cores, cores)
+
+    async def __call__(self, scope: dict[str, Any], receive: object, send: object) -> None:
+        exchange: Exchange = scope["extensions"]["moorage"]
+        client = scope["client"]
+        request = Request(
+            method=scope["method"],
+            path=scope["path"],
+            raw_path=scope["raw_path"],
+            raw_query=scope["query_string"],
+            headers=scope["headers"],
+            body=exchange.body,
+            client=client[0] if client else "",
+        )
+        await exchange.respond(await self._pipeline.answer(request, exchange.request_id.decode()))
+
+    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
+        return self._pipeline.kept_answer(method, target, headers, date)
+
+    def next_request_id(self) -> bytes:
+        return self._recorder.next_request_id()
+
+
+async def _default_account(credentials: Credentials, settings: Settings) -> tuple[str, AccessKey | None]:
+    """The account of this installation; at the first start it is created, with the key of its root."""
+    known = await credentials.setting(_DEFAULT_ACCOUNT)
+    if known is not None:
+        return known, None
+    created = await credentials.create_account(settings.account or None, system_clock())
+    await credentials.set_setting(_DEFAULT_ACCOUNT, created.principal.account)
+    return created.principal.account, created
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        upload_idle_us=int(settings.upload_idle_hours * HOUR),
+        grace_us=int(settings.grace_hours * HOUR),
+        password_us=int(settings.password_hours * HOUR),
+        allow_missing_references=settings.allow_missing_references,
+        strict_immutable=settings.strict_immutable,
+        aws_quotas=settings.quotas == "aws",
+    )
+
+
+def _work_in(workers: ThreadPoolExecutor) -> Any:
+    """`Services.work` over a pool."""
+
+    def work(function: Callable[..., Result], /, *arguments: object) -> Awaitable[Result]:
+        return asyncio.get_running_loop().run_in_executor(workers, function, *arguments)
+
+    return work
+
+
+def _worker_threads() -> int:
+    """Threads that seal and sync uploads: an fsync waits for the disk, so there are more than cores."""
+    return 4 * len(os.sched_getaffinity(0)) + 8
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _uvicorn_config(application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,  # type: ignore[arg-type]  # ASGI: uvicorn's own scope types are narrower than a dict
+        http=RegistryProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        loop="uvloop",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_S,
+    )

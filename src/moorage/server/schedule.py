@@ -1,0 +1,48 @@
+"""Background work of one process: what runs, and how often. Each job can be killed and run again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from moorage.access.call import Services
+from moorage.registry.images import job as images_job
+from moorage.registry.uploads import job as uploads_job
+
+_log = logging.getLogger("moorage")
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    name: str
+    every_s: float
+    run: Callable[[Services], Awaitable[object]]
+
+
+PERIODIC = (
+    Periodic("end idle uploads",            60.0, uploads_job.expire_sessions),
+    Periodic("purge deleted repositories",  10.0, images_job.purge),
+    Periodic("collect garbage",             60.0, uploads_job.collect),
+)  # fmt: skip
+
+
+async def run_all(services: Services) -> None:
+    """Clear up after a crash, then run every job in its rhythm until cancelled."""
+    await _guarded(Periodic("clear up after the last process", 0, uploads_job.clear_left_behind), services)
+    await asyncio.gather(*(_repeat(periodic, services) for periodic in PERIODIC))
+
+
+async def _repeat(periodic: Periodic, services: Services) -> None:
+    while True:
+        await _guarded(periodic, services)
+        await asyncio.sleep(periodic.every_s)
+
+
+async def _guarded(periodic: Periodic, services: Services) -> None:
+    """A job that fails is tried again at its next turn; it must not end the others."""
+    try:
+        await periodic.run(services)
+    except Exception:
+        _log.exception("job failed, and will be tried again: %s", periodic.name)

@@ -1,0 +1,36 @@
+"""What is recorded of every request: counts always, a line each if asked for."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+
+from moorage.base.http import Request
+
+_access_log = logging.getLogger("moorage.access")
+
+
+class Recorder:
+    def __init__(self, *, writes_lines: bool) -> None:
+        self._writes_lines = writes_lines
+        self._prefix = secrets.token_hex(10)
+        self._requests = 0
+        self.by_status: Counter[int] = Counter()
+
+    def next_request_id(self) -> bytes:
+        """In the shape of a UUID, unique to the process and the request; random ones cost 2 µs each."""
+        self._requests += 1
+        prefix = self._prefix
+        tail = f"{prefix[:8]}-{prefix[8:12]}-4{prefix[12:15]}-a{prefix[15:18]}-{self._requests:012x}"
+        return tail.encode()
+
+    def count(self, status: int) -> None:
+        self.by_status[status] += 1
+
+    def record(self, request: Request, status: int, request_id: str) -> None:
+        """Neither query nor credentials are written: a query may carry a signature."""
+        self.count(status)
+        if self._writes_lines:
+            agent = request.header(b"user-agent") or "-"
+            _access_log.info("%s %s %s %s %d %r", request_id, request.client, request.method, request.path, status, agent[:120])

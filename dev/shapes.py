@@ -1,7 +1,8 @@
-"""Write src/moorage/aws/shapes/*.py from botocore's service models: `python dev/shapes.py` (or `make shapes`).
+"""Write src/moorage/aws/shapes/*.py from botocore's service models: `make shapes`.
 
-Names, limits, enums and patterns are copied; documentation is not. The result depends on the botocore version alone,
-which the header of each file names. What AWS does otherwise than its model says stands in `PRINTED_ENUMS`.
+Names, limits, enums and patterns are copied; documentation is not. The result depends on the botocore version
+alone, which the header of each file names. What AWS does otherwise than its model says stands in
+`PRINTED_ENUMS`.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ class _Module:
         return name
 
     def _refuse_irregular(self) -> None:
-        """aws/query.py knows one way to write lists, maps and results; a model that needs another must be seen."""
+        """aws/query.py knows one way to write lists, maps and results; a model with another must be seen."""
         for name, shape in self.shapes.items():
             references = [*shape.get("members", {}).values(), shape.get("member", {})]
             if shape.get("flattened") or any("locationName" in reference for reference in references):
@@ -188,9 +189,8 @@ def _constraints(shape: Model) -> list[str]:
         return [f"ge={shape.get('min', -(1 << bits))}", f"le={shape.get('max', (1 << bits) - 1)}"]
     limits = [("min_length", shape.get("min") or None), ("max_length", shape.get("max"))]
     constraints = [f"{name}={value}" for name, value in limits if value is not None]
-    if "pattern" in shape:
-        constraints.append(f'extra={{"pattern": {shape["pattern"]!r}}}')
-    return constraints
+    facts = {name: shape[name] for name in ("pattern", "sensitive") if name in shape}
+    return [*constraints, f"extra={facts!r}"] if facts else constraints
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from msgspec import Meta, field
 
 from moorage.aws.shapes import CamelShape, Shape
 
-RegistryId = Annotated[str, Meta(extra={"pattern": '[0-9]{12}'})]
-RepositoryName = Annotated[str, Meta(min_length=2, max_length=256, extra={"pattern": '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*'})]
+RegistryId = Annotated[str, Meta(extra={'pattern': '[0-9]{12}'})]
+RepositoryName = Annotated[str, Meta(min_length=2, max_length=256, extra={'pattern': '[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*'})]
 BatchedOperationLayerDigest = Annotated[str, Meta(max_length=1000)]
 BatchedOperationLayerDigestList = Annotated[list[BatchedOperationLayerDigest], Meta(min_length=1, max_length=100)]
 
@@ -18,7 +18,7 @@ class BatchCheckLayerAvailabilityRequest(CamelShape, frozen=True, kw_only=True):
     repository_name: RepositoryName
     layer_digests: BatchedOperationLayerDigestList
 
-LayerDigest = Annotated[str, Meta(extra={"pattern": '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'})]
+LayerDigest = Annotated[str, Meta(extra={'pattern': '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'})]
 LayerAvailability = Literal["AVAILABLE", "UNAVAILABLE", "ARCHIVED"]
 LayerSizeInBytes = Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)]
 
@@ -93,7 +93,7 @@ class BatchGetRepositoryScanningConfigurationRequest(CamelShape, frozen=True, kw
     repository_names: ScanningConfigurationRepositoryNameList
 
 ScanFrequency = Literal["SCAN_ON_PUSH", "CONTINUOUS_SCAN", "MANUAL"]
-ScanningRepositoryFilterValue = Annotated[str, Meta(min_length=1, max_length=255, extra={"pattern": '^[a-z0-9*](?:[._\\-/a-z0-9*]?[a-z0-9*]+)*$'})]
+ScanningRepositoryFilterValue = Annotated[str, Meta(min_length=1, max_length=255, extra={'pattern': '^[a-z0-9*](?:[._\\-/a-z0-9*]?[a-z0-9*]+)*$'})]
 ScanningRepositoryFilterType = Literal["WILDCARD"]
 
 class ScanningRepositoryFilter(CamelShape, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class BatchGetRepositoryScanningConfigurationResponse(CamelShape, frozen=True, k
     scanning_configurations: list[RepositoryScanningConfiguration] | None = None
     failures: list[RepositoryScanningConfigurationFailure] | None = None
 
-UploadId = Annotated[str, Meta(extra={"pattern": '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
+UploadId = Annotated[str, Meta(extra={'pattern': '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
 LayerDigestList = Annotated[list[LayerDigest], Meta(min_length=1, max_length=100)]
 
 class CompleteLayerUploadRequest(CamelShape, frozen=True, kw_only=True):
@@ -137,9 +137,9 @@ class CompleteLayerUploadResponse(CamelShape, frozen=True, kw_only=True):
     upload_id: UploadId | None = None
     layer_digest: LayerDigest | None = None
 
-PullThroughCacheRuleRepositoryPrefix = Annotated[str, Meta(min_length=2, max_length=30, extra={"pattern": '^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$'})]
+PullThroughCacheRuleRepositoryPrefix = Annotated[str, Meta(min_length=2, max_length=30, extra={'pattern': '^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$'})]
 UpstreamRegistry = Literal["ecr", "ecr-public", "quay", "k8s", "docker-hub", "github-container-registry", "azure-container-registry", "gitlab-container-registry", "chainguard"]
-CredentialArn = Annotated[str, Meta(min_length=50, max_length=612, extra={"pattern": '^arn:aws(-\\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\\-pullthroughcache\\/[a-zA-Z0-9\\/_+=.@-]+$'})]
+CredentialArn = Annotated[str, Meta(min_length=50, max_length=612, extra={'pattern': '^arn:aws(-\\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\\-pullthroughcache\\/[a-zA-Z0-9\\/_+=.@-]+$'})]
 CustomRoleArn = Annotated[str, Meta(max_length=2048)]
 
 class CreatePullThroughCacheRuleRequest(CamelShape, frozen=True, kw_only=True):
@@ -169,7 +169,7 @@ class Tag(CamelShape, frozen=True, kw_only=True):
 
 ImageTagMutability = Literal["IMMUTABLE", "MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]
 ImageTagMutabilityExclusionFilterType = Literal["WILDCARD"]
-ImageTagMutabilityExclusionFilterValue = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '^[0-9a-zA-Z._*-]{1,128}$'})]
+ImageTagMutabilityExclusionFilterValue = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '^[0-9a-zA-Z._*-]{1,128}$'})]
 
 class ImageTagMutabilityExclusionFilter(CamelShape, frozen=True, kw_only=True):
     filter_type: ImageTagMutabilityExclusionFilterType
@@ -213,9 +213,9 @@ class Repository(CamelShape, frozen=True, kw_only=True):
 class CreateRepositoryResponse(CamelShape, frozen=True, kw_only=True):
     repository: Repository | None = None
 
-Prefix = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$'})]
+Prefix = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '^([a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(\\/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*\\/?|ROOT)$'})]
 RepositoryTemplateDescription = Annotated[str, Meta(max_length=256)]
-KmsKeyForRepositoryCreationTemplate = Annotated[str, Meta(max_length=2048, extra={"pattern": '^$|arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\\/[a-z0-9-]+'})]
+KmsKeyForRepositoryCreationTemplate = Annotated[str, Meta(max_length=2048, extra={'pattern': '^$|arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\\/[a-z0-9-]+'})]
 
 class EncryptionConfigurationForRepositoryCreationTemplate(CamelShape, frozen=True, kw_only=True):
     encryption_type: EncryptionType
@@ -329,8 +329,8 @@ class DeleteRepositoryPolicyResponse(CamelShape, frozen=True, kw_only=True):
 class DeleteSigningConfigurationRequest(CamelShape, frozen=True, kw_only=True):
     pass
 
-SigningProfileArn = Annotated[str, Meta(max_length=200, extra={"pattern": '^arn:aws(-[a-z]+)*:signer:[a-z0-9-]+:[0-9]{12}:\\/signing-profiles\\/[a-zA-Z0-9_]{2,}$'})]
-SigningRepositoryFilterValue = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '^(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-z0-9*]+)*$'})]
+SigningProfileArn = Annotated[str, Meta(max_length=200, extra={'pattern': '^arn:aws(-[a-z]+)*:signer:[a-z0-9-]+:[0-9]{12}:\\/signing-profiles\\/[a-zA-Z0-9_]{2,}$'})]
+SigningRepositoryFilterValue = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '^(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-z0-9*]+)*$'})]
 SigningRepositoryFilterType = Literal["WILDCARD_MATCH"]
 
 class SigningRepositoryFilter(CamelShape, frozen=True, kw_only=True):
@@ -353,7 +353,7 @@ class DeleteSigningConfigurationResponse(CamelShape, frozen=True, kw_only=True):
     registry_id: RegistryId | None = None
     signing_configuration: SigningConfiguration | None = None
 
-PrincipalArn = Annotated[str, Meta(max_length=200, extra={"pattern": '^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[\\w+=,.@-]+(/[\\w+=,.@-]+)*$'})]
+PrincipalArn = Annotated[str, Meta(max_length=200, extra={'pattern': '^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[\\w+=,.@-]+(/[\\w+=,.@-]+)*$'})]
 
 class DeregisterPullTimeUpdateExclusionRequest(CamelShape, frozen=True, kw_only=True):
     principal_arn: PrincipalArn
@@ -368,7 +368,7 @@ class DescribeImageReplicationStatusRequest(CamelShape, frozen=True, kw_only=Tru
     image_id: ImageIdentifier
     registry_id: RegistryId | None = None
 
-Region = Annotated[str, Meta(min_length=2, max_length=25, extra={"pattern": '[0-9a-z-]{2,25}'})]
+Region = Annotated[str, Meta(min_length=2, max_length=25, extra={'pattern': '[0-9a-z-]{2,25}'})]
 ReplicationStatus = Literal["IN_PROGRESS", "COMPLETE", "FAILED"]
 
 class ImageReplicationStatus(CamelShape, frozen=True, kw_only=True):
@@ -640,7 +640,7 @@ class ReplicationDestination(CamelShape, frozen=True, kw_only=True):
     registry_id: RegistryId
 
 ReplicationDestinationList = Annotated[list[ReplicationDestination], Meta(max_length=100)]
-RepositoryFilterValue = Annotated[str, Meta(min_length=2, max_length=256, extra={"pattern": '^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$'})]
+RepositoryFilterValue = Annotated[str, Meta(min_length=2, max_length=256, extra={'pattern': '^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$'})]
 RepositoryFilterType = Literal["PREFIX_MATCH"]
 
 class RepositoryFilter(CamelShape, frozen=True, kw_only=True):
@@ -668,7 +668,7 @@ class DescribeRegistryResponse(CamelShape, frozen=True, kw_only=True):
     registry_id: RegistryId | None = None
     replication_configuration: ReplicationConfiguration | None = None
 
-ReplicationBackfillId = Annotated[str, Meta(extra={"pattern": '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
+ReplicationBackfillId = Annotated[str, Meta(extra={'pattern': '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
 ReplicationBackfillResultStatus = Literal["COMPLETE", "FAILED"]
 
 class DescribeReplicationBackfillResultsRequest(CamelShape, frozen=True, kw_only=True):
@@ -748,7 +748,7 @@ GetAuthorizationTokenRegistryIdList = Annotated[list[RegistryId], Meta(min_lengt
 class GetAuthorizationTokenRequest(CamelShape, frozen=True, kw_only=True):
     registry_ids: GetAuthorizationTokenRegistryIdList | None = None
 
-Base64 = Annotated[str, Meta(extra={"pattern": '^\\S+$'})]
+Base64 = Annotated[str, Meta(extra={'pattern': '^\\S+$'})]
 
 class AuthorizationData(CamelShape, frozen=True, kw_only=True):
     authorization_token: Base64 | None = None

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from moorage.aws.shapes import CamelShape, Shape
 
 RegistryIdOrAlias = Annotated[str, Meta(min_length=2, max_length=50)]
-RepositoryName = Annotated[str, Meta(min_length=2, max_length=205, extra={"pattern": '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'})]
+RepositoryName = Annotated[str, Meta(min_length=2, max_length=205, extra={'pattern': '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'})]
 BatchedOperationLayerDigest = Annotated[str, Meta(max_length=1000)]
 BatchedOperationLayerDigestList = Annotated[list[BatchedOperationLayerDigest], Meta(min_length=1, max_length=100)]
 
@@ -18,7 +18,7 @@ class BatchCheckLayerAvailabilityRequest(CamelShape, frozen=True, kw_only=True):
     repository_name: RepositoryName
     layer_digests: BatchedOperationLayerDigestList
 
-LayerDigest = Annotated[str, Meta(extra={"pattern": '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'})]
+LayerDigest = Annotated[str, Meta(extra={'pattern': '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'})]
 LayerAvailability = Literal["AVAILABLE", "UNAVAILABLE"]
 LayerSizeInBytes = Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)]
 
@@ -65,7 +65,7 @@ class BatchDeleteImageResponse(CamelShape, frozen=True, kw_only=True):
     image_ids: ImageIdentifierList | None = None
     failures: list[ImageFailure] | None = None
 
-UploadId = Annotated[str, Meta(extra={"pattern": '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
+UploadId = Annotated[str, Meta(extra={'pattern': '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}'})]
 LayerDigestList = Annotated[list[LayerDigest], Meta(min_length=1, max_length=100)]
 
 class CompleteLayerUploadRequest(CamelShape, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class CompleteLayerUploadRequest(CamelShape, frozen=True, kw_only=True):
     upload_id: UploadId
     layer_digests: LayerDigestList
 
-RegistryId = Annotated[str, Meta(extra={"pattern": '[0-9]{12}'})]
+RegistryId = Annotated[str, Meta(extra={'pattern': '[0-9]{12}'})]
 
 class CompleteLayerUploadResponse(CamelShape, frozen=True, kw_only=True):
     registry_id: RegistryId | None = None
@@ -217,7 +217,7 @@ class DescribeRegistriesRequest(CamelShape, frozen=True, kw_only=True):
     next_token: str | None = None
     max_results: MaxResults | None = None
 
-RegistryAliasName = Annotated[str, Meta(min_length=2, max_length=50, extra={"pattern": '[a-z][a-z0-9]+(?:[._-][a-z0-9]+)*'})]
+RegistryAliasName = Annotated[str, Meta(min_length=2, max_length=50, extra={'pattern': '[a-z][a-z0-9]+(?:[._-][a-z0-9]+)*'})]
 RegistryAliasStatus = Literal["ACTIVE", "PENDING", "REJECTED"]
 
 class RegistryAlias(CamelShape, frozen=True, kw_only=True):
@@ -256,7 +256,7 @@ class DescribeRepositoriesResponse(CamelShape, frozen=True, kw_only=True):
 class GetAuthorizationTokenRequest(CamelShape, frozen=True, kw_only=True):
     pass
 
-Base64 = Annotated[str, Meta(extra={"pattern": '^\\S+$'})]
+Base64 = Annotated[str, Meta(extra={'pattern': '^\\S+$'})]
 
 class AuthorizationData(CamelShape, frozen=True, kw_only=True):
     authorization_token: Base64 | None = None

@@ -8,7 +8,7 @@ from msgspec import Meta, field
 
 from moorage.aws.shapes import PascalShape, Shape
 
-delegationRequestIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={"pattern": '[\\w-]+'})]
+delegationRequestIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={'pattern': '[\\w-]+'})]
 
 class AcceptDelegationRequestRequest(PascalShape, frozen=True, kw_only=True):
     delegation_request_id: delegationRequestIdType
@@ -31,11 +31,11 @@ class AcquireRoleRequest(PascalShape, frozen=True, kw_only=True):
     template_minor_version: integerType | None = None
     replacement_values: mapStringReplacementValueEntry | None = None
 
-pathType = Annotated[str, Meta(min_length=1, max_length=512, extra={"pattern": '(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)'})]
-roleNameType = Annotated[str, Meta(min_length=1, max_length=64, extra={"pattern": '[\\w+=,.@-]+'})]
-idType = Annotated[str, Meta(min_length=16, max_length=128, extra={"pattern": '[\\w]+'})]
-policyDocumentType = Annotated[str, Meta(min_length=1, max_length=131072, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
-roleDescriptionType = Annotated[str, Meta(max_length=1000, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+pathType = Annotated[str, Meta(min_length=1, max_length=512, extra={'pattern': '(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)'})]
+roleNameType = Annotated[str, Meta(min_length=1, max_length=64, extra={'pattern': '[\\w+=,.@-]+'})]
+idType = Annotated[str, Meta(min_length=16, max_length=128, extra={'pattern': '[\\w]+'})]
+policyDocumentType = Annotated[str, Meta(min_length=1, max_length=131072, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+roleDescriptionType = Annotated[str, Meta(max_length=1000, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
 roleMaxSessionDurationType = Annotated[int, Meta(ge=3600, le=43200)]
 maxSigninSessionDurationType = Annotated[int, Meta(ge=3600, le=7776000)]
 PermissionsBoundaryAttachmentType = Literal["PermissionsBoundaryPolicy"]
@@ -44,8 +44,8 @@ class AttachedPermissionsBoundary(PascalShape, frozen=True, kw_only=True):
     permissions_boundary_type: PermissionsBoundaryAttachmentType | None = None
     permissions_boundary_arn: arnType | None = None
 
-tagKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+'})]
-tagValueType = Annotated[str, Meta(max_length=256, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*'})]
+tagKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+'})]
+tagValueType = Annotated[str, Meta(max_length=256, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*'})]
 
 class Tag(PascalShape, frozen=True, kw_only=True):
     key: tagKeyType
@@ -92,7 +92,7 @@ class AddClientIDToOpenIDConnectProviderRequest(PascalShape, frozen=True, kw_onl
 class AddClientIDToOpenIDConnectProviderResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-instanceProfileNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
+instanceProfileNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class AddRoleToInstanceProfileRequest(PascalShape, frozen=True, kw_only=True):
     instance_profile_name: instanceProfileNameType
@@ -102,8 +102,8 @@ class AddRoleToInstanceProfileRequest(PascalShape, frozen=True, kw_only=True):
 class AddRoleToInstanceProfileResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-groupNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
-existingUserNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
+groupNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
+existingUserNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class AddUserToGroupRequest(PascalShape, frozen=True, kw_only=True):
     group_name: groupNameType
@@ -139,7 +139,7 @@ class AttachRolePolicyRequest(PascalShape, frozen=True, kw_only=True):
 class AttachRolePolicyResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-userNameType = Annotated[str, Meta(min_length=1, max_length=64, extra={"pattern": '[\\w+=,.@-]+'})]
+userNameType = Annotated[str, Meta(min_length=1, max_length=64, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class AttachUserPolicyRequest(PascalShape, frozen=True, kw_only=True):
     user_name: userNameType
@@ -149,7 +149,7 @@ class AttachUserPolicyRequest(PascalShape, frozen=True, kw_only=True):
 class AttachUserPolicyResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-passwordType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+passwordType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+', 'sensitive': True})]
 
 class ChangePasswordRequest(PascalShape, frozen=True, kw_only=True):
     old_password: passwordType
@@ -163,21 +163,22 @@ class ChangePasswordResponse(PascalShape, frozen=True, kw_only=True):
 class CreateAccessKeyRequest(PascalShape, frozen=True, kw_only=True):
     user_name: existingUserNameType | None = None
 
-accessKeyIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={"pattern": '[\\w]+'})]
+accessKeyIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={'pattern': '[\\w]+'})]
 statusType = Literal["Active", "Inactive", "Expired"]
+accessKeySecretType = Annotated[str, Meta(extra={'sensitive': True})]
 
 class AccessKey(PascalShape, frozen=True, kw_only=True):
     user_name: userNameType
     access_key_id: accessKeyIdType
     status: statusType
-    secret_access_key: str
+    secret_access_key: accessKeySecretType
     create_date: float | None = None
 
 
 class CreateAccessKeyResponse(PascalShape, frozen=True, kw_only=True):
     access_key: AccessKey
 
-accountAliasType = Annotated[str, Meta(min_length=3, max_length=63, extra={"pattern": '^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$'})]
+accountAliasType = Annotated[str, Meta(min_length=3, max_length=63, extra={'pattern': '^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$'})]
 
 class CreateAccountAliasRequest(PascalShape, frozen=True, kw_only=True):
     account_alias: accountAliasType
@@ -186,10 +187,10 @@ class CreateAccountAliasRequest(PascalShape, frozen=True, kw_only=True):
 class CreateAccountAliasResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-accountIdType = Annotated[str, Meta(extra={"pattern": '\\d{12}'})]
-delegationRequestDescriptionType = Annotated[str, Meta(max_length=1000, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
-policyParameterNameType = Annotated[str, Meta(min_length=5, max_length=256, extra={"pattern": '[ -~]+'})]
-policyParameterValueType = Annotated[str, Meta(extra={"pattern": '[ -~]+'})]
+accountIdType = Annotated[str, Meta(extra={'pattern': '\\d{12}'})]
+delegationRequestDescriptionType = Annotated[str, Meta(max_length=1000, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+policyParameterNameType = Annotated[str, Meta(min_length=5, max_length=256, extra={'pattern': '[ -~]+'})]
+policyParameterValueType = Annotated[str, Meta(extra={'pattern': '[ -~]+'})]
 PolicyParameterTypeEnum = Literal["string", "stringList"]
 
 class PolicyParameter(PascalShape, frozen=True, kw_only=True):
@@ -203,10 +204,10 @@ class DelegationPermission(PascalShape, frozen=True, kw_only=True):
     policy_template_arn: arnType | None = None
     parameters: policyParameterListType | None = None
 
-requestMessageType = Annotated[str, Meta(max_length=200, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
-requestorWorkflowIdType = Annotated[str, Meta(min_length=5, max_length=400, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]+'})]
-redirectUrlType = Annotated[str, Meta(min_length=1, max_length=255, extra={"pattern": '^http(s?)://[a-zA-Z0-9._/-]*(\\?[a-zA-Z0-9._=&-]*)?(#[a-zA-Z0-9._/-]*)?$'})]
-notificationChannelType = Annotated[str, Meta(min_length=2, max_length=400, extra={"pattern": '^[a-zA-Z0-9:_.-]+$'})]
+requestMessageType = Annotated[str, Meta(max_length=200, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+requestorWorkflowIdType = Annotated[str, Meta(min_length=5, max_length=400, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]+'})]
+redirectUrlType = Annotated[str, Meta(min_length=1, max_length=255, extra={'pattern': '^http(s?)://[a-zA-Z0-9._/-]*(\\?[a-zA-Z0-9._=&-]*)?(#[a-zA-Z0-9._/-]*)?$'})]
+notificationChannelType = Annotated[str, Meta(min_length=2, max_length=400, extra={'pattern': '^[a-zA-Z0-9:_.-]+$'})]
 sessionDurationType = Annotated[int, Meta(ge=300, le=43200)]
 
 class CreateDelegationRequestRequest(PascalShape, frozen=True, kw_only=True):
@@ -314,8 +315,8 @@ class CreateOpenIDConnectProviderResponse(PascalShape, frozen=True, kw_only=True
     open_id_connect_provider_arn: arnType | None = field(default=None, name="OpenIDConnectProviderArn")
     tags: tagListType | None = None
 
-policyNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
-policyPathType = Annotated[str, Meta(min_length=1, max_length=512, extra={"pattern": '((/[A-Za-z0-9\\.,\\+@=_-]+)*)/'})]
+policyNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
+policyPathType = Annotated[str, Meta(min_length=1, max_length=512, extra={'pattern': '((/[A-Za-z0-9\\.,\\+@=_-]+)*)/'})]
 policyDescriptionType = Annotated[str, Meta(max_length=1000)]
 
 class CreatePolicyRequest(PascalShape, frozen=True, kw_only=True):
@@ -325,7 +326,7 @@ class CreatePolicyRequest(PascalShape, frozen=True, kw_only=True):
     description: policyDescriptionType | None = None
     tags: tagListType | None = None
 
-policyVersionIdType = Annotated[str, Meta(extra={"pattern": 'v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?'})]
+policyVersionIdType = Annotated[str, Meta(extra={'pattern': 'v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?'})]
 attachmentCountType = Annotated[int, Meta(ge=-2147483648, le=2147483647)]
 
 class Policy(PascalShape, frozen=True, kw_only=True):
@@ -379,9 +380,9 @@ class CreateRoleResponse(PascalShape, frozen=True, kw_only=True):
     role: Role
 
 SAMLMetadataDocumentType = Annotated[str, Meta(min_length=1000, max_length=10000000)]
-SAMLProviderNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w._-]+'})]
+SAMLProviderNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w._-]+'})]
 assertionEncryptionModeType = Literal["Required", "Allowed"]
-privateKeyType = Annotated[str, Meta(min_length=1, max_length=16384, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+privateKeyType = Annotated[str, Meta(min_length=1, max_length=16384, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+', 'sensitive': True})]
 
 class CreateSAMLProviderRequest(PascalShape, frozen=True, kw_only=True):
     saml_metadata_document: SAMLMetadataDocumentType = field(name="SAMLMetadataDocument")
@@ -397,7 +398,7 @@ class CreateSAMLProviderResponse(PascalShape, frozen=True, kw_only=True):
     saml_provider_arn: arnType | None = field(default=None, name="SAMLProviderArn")
     tags: tagListType | None = None
 
-customSuffixType = Annotated[str, Meta(min_length=1, max_length=64, extra={"pattern": '[\\w+=,.@-]+'})]
+customSuffixType = Annotated[str, Meta(min_length=1, max_length=64, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class CreateServiceLinkedRoleRequest(PascalShape, frozen=True, kw_only=True):
     aws_service_name: groupNameType = field(name="AWSServiceName")
@@ -415,18 +416,20 @@ class CreateServiceSpecificCredentialRequest(PascalShape, frozen=True, kw_only=T
     service_name: str
     credential_age_days: credentialAgeDays | None = None
 
-serviceUserName = Annotated[str, Meta(max_length=200, extra={"pattern": '[\\w+=,.@-]*'})]
-serviceCredentialAlias = Annotated[str, Meta(max_length=200, extra={"pattern": '[\\w+=,.@-]+'})]
-serviceSpecificCredentialId = Annotated[str, Meta(min_length=20, max_length=128, extra={"pattern": '[\\w]+'})]
+serviceUserName = Annotated[str, Meta(max_length=200, extra={'pattern': '[\\w+=,.@-]*'})]
+servicePassword = Annotated[str, Meta(extra={'sensitive': True})]
+serviceCredentialAlias = Annotated[str, Meta(max_length=200, extra={'pattern': '[\\w+=,.@-]+'})]
+serviceCredentialSecret = Annotated[str, Meta(extra={'sensitive': True})]
+serviceSpecificCredentialId = Annotated[str, Meta(min_length=20, max_length=128, extra={'pattern': '[\\w]+'})]
 
 class ServiceSpecificCredential(PascalShape, frozen=True, kw_only=True):
     create_date: float
     expiration_date: float | None = None
     service_name: str
     service_user_name: serviceUserName | None = None
-    service_password: str | None = None
+    service_password: servicePassword | None = None
     service_credential_alias: serviceCredentialAlias | None = None
-    service_credential_secret: str | None = None
+    service_credential_secret: serviceCredentialSecret | None = None
     service_specific_credential_id: serviceSpecificCredentialId
     user_name: userNameType
     status: statusType
@@ -457,19 +460,20 @@ class User(PascalShape, frozen=True, kw_only=True):
 class CreateUserResponse(PascalShape, frozen=True, kw_only=True):
     user: User | None = None
 
-virtualMFADeviceName = Annotated[str, Meta(min_length=1, extra={"pattern": '[\\w+=,.@-]+'})]
+virtualMFADeviceName = Annotated[str, Meta(min_length=1, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class CreateVirtualMFADeviceRequest(PascalShape, frozen=True, kw_only=True):
     path: pathType | None = None
     virtual_mfa_device_name: virtualMFADeviceName = field(name="VirtualMFADeviceName")
     tags: tagListType | None = None
 
-serialNumberType = Annotated[str, Meta(min_length=9, max_length=256, extra={"pattern": '[\\w+=/:,.@-]+'})]
+serialNumberType = Annotated[str, Meta(min_length=9, max_length=256, extra={'pattern': '[\\w+=/:,.@-]+'})]
+BootstrapDatum = Annotated[bytes, Meta(extra={'sensitive': True})]
 
 class VirtualMFADevice(PascalShape, frozen=True, kw_only=True):
     serial_number: serialNumberType
-    base32_string_seed: bytes | None = None
-    qr_code_png: bytes | None = field(default=None, name="QRCodePNG")
+    base32_string_seed: BootstrapDatum | None = None
+    qr_code_png: BootstrapDatum | None = field(default=None, name="QRCodePNG")
     user: User | None = None
     enable_date: float | None = None
     tags: tagListType | None = None
@@ -603,7 +607,7 @@ class DeleteSAMLProviderRequest(PascalShape, frozen=True, kw_only=True):
 class DeleteSAMLProviderResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-publicKeyIdType = Annotated[str, Meta(min_length=20, max_length=128, extra={"pattern": '[\\w]+'})]
+publicKeyIdType = Annotated[str, Meta(min_length=20, max_length=128, extra={'pattern': '[\\w]+'})]
 
 class DeleteSSHPublicKeyRequest(PascalShape, frozen=True, kw_only=True):
     user_name: userNameType
@@ -613,7 +617,7 @@ class DeleteSSHPublicKeyRequest(PascalShape, frozen=True, kw_only=True):
 class DeleteSSHPublicKeyResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-serverCertificateNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
+serverCertificateNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class DeleteServerCertificateRequest(PascalShape, frozen=True, kw_only=True):
     server_certificate_name: serverCertificateNameType
@@ -640,7 +644,7 @@ class DeleteServiceSpecificCredentialRequest(PascalShape, frozen=True, kw_only=T
 class DeleteServiceSpecificCredentialResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-certificateIdType = Annotated[str, Meta(min_length=24, max_length=128, extra={"pattern": '[\\w]+'})]
+certificateIdType = Annotated[str, Meta(min_length=24, max_length=128, extra={'pattern': '[\\w]+'})]
 
 class DeleteSigningCertificateRequest(PascalShape, frozen=True, kw_only=True):
     user_name: existingUserNameType | None = None
@@ -714,7 +718,7 @@ class DetachUserPolicyResponse(PascalShape, frozen=True, kw_only=True):
 class DisableOrganizationsRootCredentialsManagementRequest(PascalShape, frozen=True, kw_only=True):
     pass
 
-OrganizationIdType = Annotated[str, Meta(max_length=34, extra={"pattern": '^o-[a-z0-9]{10,32}$'})]
+OrganizationIdType = Annotated[str, Meta(max_length=34, extra={'pattern': '^o-[a-z0-9]{10,32}$'})]
 FeatureType = Literal["RootCredentialsManagement", "RootSessions"]
 
 class DisableOrganizationsRootCredentialsManagementResponse(PascalShape, frozen=True, kw_only=True):
@@ -738,7 +742,7 @@ class DisableOutboundWebIdentityFederationRequest(PascalShape, frozen=True, kw_o
 class DisableOutboundWebIdentityFederationResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-authenticationCodeType = Annotated[str, Meta(min_length=6, max_length=6, extra={"pattern": '[\\d]+'})]
+authenticationCodeType = Annotated[str, Meta(min_length=6, max_length=6, extra={'pattern': '[\\d]+'})]
 
 class EnableMFADeviceRequest(PascalShape, frozen=True, kw_only=True):
     user_name: existingUserNameType
@@ -786,8 +790,8 @@ class GenerateCredentialReportResponse(PascalShape, frozen=True, kw_only=True):
     state: ReportStateType | None = None
     description: str | None = None
 
-organizationsEntityPathType = Annotated[str, Meta(min_length=19, max_length=427, extra={"pattern": '^o-[0-9a-z]{10,32}\\/r-[0-9a-z]{4,32}[0-9a-z-\\/]*'})]
-organizationsPolicyIdType = Annotated[str, Meta(extra={"pattern": '^p-[0-9a-zA-Z_]{8,128}$'})]
+organizationsEntityPathType = Annotated[str, Meta(min_length=19, max_length=427, extra={'pattern': '^o-[0-9a-z]{10,32}\\/r-[0-9a-z]{4,32}[0-9a-z-\\/]*'})]
+organizationsPolicyIdType = Annotated[str, Meta(extra={'pattern': '^p-[0-9a-zA-Z_]{8,128}$'})]
 
 class GenerateOrganizationsAccessReportRequest(PascalShape, frozen=True, kw_only=True):
     entity_path: organizationsEntityPathType
@@ -825,7 +829,7 @@ class GetAccessKeyLastUsedResponse(PascalShape, frozen=True, kw_only=True):
 
 EntityType = Literal["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
 maxItemsType = Annotated[int, Meta(ge=1, le=1000)]
-markerType = Annotated[str, Meta(min_length=1, max_length=320, extra={"pattern": '[\\u0020-\\u00FF]+'})]
+markerType = Annotated[str, Meta(min_length=1, max_length=320, extra={'pattern': '[\\u0020-\\u00FF]+'})]
 
 class GetAccountAuthorizationDetailsRequest(PascalShape, frozen=True, kw_only=True):
     filter: list[EntityType] | None = None
@@ -932,7 +936,7 @@ class GetAccountPasswordPolicyResponse(PascalShape, frozen=True, kw_only=True):
 class GetAccountPropertiesRequest(PascalShape, frozen=True, kw_only=True):
     pass
 
-accountPropertyKeyType = Annotated[str, Meta(min_length=1, max_length=50, extra={"pattern": '^[A-Za-z][A-Za-z0-9/_-]*$'})]
+accountPropertyKeyType = Annotated[str, Meta(min_length=1, max_length=50, extra={'pattern': '^[A-Za-z][A-Za-z0-9/_-]*$'})]
 accountPropertyValueType = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 class GetAccountPropertiesResponse(PascalShape, frozen=True, kw_only=True):
@@ -978,10 +982,10 @@ class GetDelegationRequestRequest(PascalShape, frozen=True, kw_only=True):
     delegation_request_id: delegationRequestIdType
     delegation_permission_check: bool | None = None
 
-ownerIdType = Annotated[str, Meta(min_length=20, max_length=2048, extra={"pattern": '^[a-zA-Z0-9:/+=,.@_-]+$'})]
+ownerIdType = Annotated[str, Meta(min_length=20, max_length=2048, extra={'pattern': '^[a-zA-Z0-9:/+=,.@_-]+$'})]
 stateType = Literal["UNASSIGNED", "ASSIGNED", "PENDING_APPROVAL", "FINALIZED", "ACCEPTED", "REJECTED", "EXPIRED"]
-requestorNameType = Annotated[str, Meta(max_length=30, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
-notesType = Annotated[str, Meta(max_length=500, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+requestorNameType = Annotated[str, Meta(max_length=30, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+notesType = Annotated[str, Meta(max_length=500, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
 
 class DelegationRequest(PascalShape, frozen=True, kw_only=True):
     delegation_request_id: delegationRequestIdType | None = None
@@ -1072,8 +1076,8 @@ class GetMFADeviceRequest(PascalShape, frozen=True, kw_only=True):
     serial_number: serialNumberType
     user_name: userNameType | None = None
 
-CertificationKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\u0020-\\u00FF]+'})]
-CertificationValueType = Annotated[str, Meta(min_length=1, max_length=32, extra={"pattern": '[\\u0020-\\u00FF]+'})]
+CertificationKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\u0020-\\u00FF]+'})]
+CertificationValueType = Annotated[str, Meta(min_length=1, max_length=32, extra={'pattern': '[\\u0020-\\u00FF]+'})]
 
 class GetMFADeviceResponse(PascalShape, frozen=True, kw_only=True):
     user_name: userNameType | None = None
@@ -1105,7 +1109,7 @@ class GetOrganizationsAccessReportRequest(PascalShape, frozen=True, kw_only=True
     sort_key: sortKeyType | None = None
 
 jobStatusType = Literal["IN_PROGRESS", "COMPLETED", "FAILED"]
-serviceNamespaceType = Annotated[str, Meta(min_length=1, max_length=64, extra={"pattern": '[\\w-]*'})]
+serviceNamespaceType = Annotated[str, Meta(min_length=1, max_length=64, extra={'pattern': '[\\w-]*'})]
 
 class AccessDetail(PascalShape, frozen=True, kw_only=True):
     service_name: str
@@ -1183,12 +1187,12 @@ class GetRoleTemplateVersionRequest(PascalShape, frozen=True, kw_only=True):
     template_arn: arnType
     minor_version: minorVersionType | None = None
 
-roleTemplateNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.\\-]+'})]
-roleTemplateDescriptionType = Annotated[str, Meta(max_length=512, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+roleTemplateNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.\\-]+'})]
+roleTemplateDescriptionType = Annotated[str, Meta(max_length=512, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
 managedByTypeType = Literal["Service"]
 managedByValueType = Annotated[str, Meta(min_length=1, max_length=128)]
 roleNamePatternType = Annotated[str, Meta(min_length=1, max_length=256)]
-rolePathPatternType = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '/[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*/'})]
+rolePathPatternType = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '/[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*/'})]
 roleDescriptionPatternType = Annotated[str, Meta(min_length=1, max_length=512)]
 
 class InlinePolicy(PascalShape, frozen=True, kw_only=True):
@@ -1210,8 +1214,8 @@ class ParameterDefinition(PascalShape, frozen=True, kw_only=True):
     default_value: parameterDefaultValueType | None = None
     immutable: bool | None = None
 
-tagTemplateKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@{}]+'})]
-tagTemplateValueType = Annotated[str, Meta(max_length=256, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@{}]*'})]
+tagTemplateKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@{}]+'})]
+tagTemplateValueType = Annotated[str, Meta(max_length=256, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@{}]*'})]
 
 class TagTemplate(PascalShape, frozen=True, kw_only=True):
     key: tagTemplateKeyType
@@ -1252,7 +1256,7 @@ class GetRoleTemplateVersionResponse(PascalShape, frozen=True, kw_only=True):
 class GetSAMLProviderRequest(PascalShape, frozen=True, kw_only=True):
     saml_provider_arn: arnType = field(name="SAMLProviderArn")
 
-privateKeyIdType = Annotated[str, Meta(min_length=22, max_length=64, extra={"pattern": '[A-Z0-9]+'})]
+privateKeyIdType = Annotated[str, Meta(min_length=22, max_length=64, extra={'pattern': '[A-Z0-9]+'})]
 SAMLIssuerURLType = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 class SAMLKeyHashEntry(PascalShape, frozen=True, kw_only=True):
@@ -1286,8 +1290,8 @@ class GetSSHPublicKeyRequest(PascalShape, frozen=True, kw_only=True):
     ssh_public_key_id: publicKeyIdType = field(name="SSHPublicKeyId")
     encoding: encodingType
 
-publicKeyFingerprintType = Annotated[str, Meta(min_length=48, max_length=48, extra={"pattern": '[:\\w]+'})]
-publicKeyMaterialType = Annotated[str, Meta(min_length=1, max_length=16384, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+publicKeyFingerprintType = Annotated[str, Meta(min_length=48, max_length=48, extra={'pattern': '[:\\w]+'})]
+publicKeyMaterialType = Annotated[str, Meta(min_length=1, max_length=16384, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
 
 class SSHPublicKey(PascalShape, frozen=True, kw_only=True):
     user_name: userNameType
@@ -1314,8 +1318,8 @@ class ServerCertificateMetadata(PascalShape, frozen=True, kw_only=True):
     upload_date: float | None = None
     expiration: float | None = None
 
-certificateBodyType = Annotated[str, Meta(min_length=1, max_length=16384, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
-certificateChainType = Annotated[str, Meta(min_length=1, max_length=2097152, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+certificateBodyType = Annotated[str, Meta(min_length=1, max_length=16384, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+certificateChainType = Annotated[str, Meta(min_length=1, max_length=2097152, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
 
 class ServerCertificate(PascalShape, frozen=True, kw_only=True):
     server_certificate_metadata: ServerCertificateMetadata
@@ -1559,7 +1563,7 @@ class ListGroupPoliciesResponse(PascalShape, frozen=True, kw_only=True):
     is_truncated: bool | None = None
     marker: str | None = None
 
-pathPrefixType = Annotated[str, Meta(min_length=1, max_length=512, extra={"pattern": '\\u002F[\\u0021-\\u007F]*'})]
+pathPrefixType = Annotated[str, Meta(min_length=1, max_length=512, extra={'pattern': '\\u002F[\\u0021-\\u007F]*'})]
 
 class ListGroupsRequest(PascalShape, frozen=True, kw_only=True):
     path_prefix: pathPrefixType | None = None
@@ -1708,7 +1712,7 @@ class ListPoliciesGrantingServiceAccessRequest(PascalShape, frozen=True, kw_only
     service_namespaces: serviceNamespaceListType
 
 policyType = Literal["INLINE", "MANAGED"]
-entityNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
+entityNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class PolicyGrantingServiceAccess(PascalShape, frozen=True, kw_only=True):
     policy_name: policyNameType
@@ -2174,7 +2178,7 @@ class SimulatePolicyResponse(PascalShape, frozen=True, kw_only=True):
 
 PolicyIdentifierPolicyType = Literal["inline", "aws-managed", "user-managed", "permission-boundary", "scp", "rcp"]
 AttachmentType = Literal["user", "group", "role"]
-AttachmentName = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w+=,.@-]+'})]
+AttachmentName = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w+=,.@-]+'})]
 
 class InlinePolicyIdentifierType(PascalShape, frozen=True, kw_only=True):
     policy_name: policyNameType

@@ -26,7 +26,7 @@ class ConnectCustomKeyStoreRequest(PascalShape, frozen=True, kw_only=True):
 class ConnectCustomKeyStoreResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
-AliasNameType = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '^[a-zA-Z0-9:/_-]+$'})]
+AliasNameType = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '^[a-zA-Z0-9:/_-]+$'})]
 
 class CreateAliasRequest(PascalShape, frozen=True, kw_only=True):
     alias_name: AliasNameType
@@ -37,16 +37,16 @@ class CreateAliasResponse(PascalShape, frozen=True, kw_only=True):
     pass
 
 CustomKeyStoreNameType = Annotated[str, Meta(min_length=1, max_length=256)]
-CloudHsmClusterIdType = Annotated[str, Meta(min_length=19, max_length=24, extra={"pattern": 'cluster-[2-7a-zA-Z]{11,16}'})]
+CloudHsmClusterIdType = Annotated[str, Meta(min_length=19, max_length=24, extra={'pattern': 'cluster-[2-7a-zA-Z]{11,16}'})]
 TrustAnchorCertificateType = Annotated[str, Meta(min_length=1, max_length=5000)]
-KeyStorePasswordType = Annotated[str, Meta(min_length=7, max_length=32)]
+KeyStorePasswordType = Annotated[str, Meta(min_length=7, max_length=32, extra={'sensitive': True})]
 CustomKeyStoreType = Literal["AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]
-XksProxyUriEndpointType = Annotated[str, Meta(min_length=10, max_length=128, extra={"pattern": '^https://[a-zA-Z0-9.-]+$'})]
-XksProxyUriPathType = Annotated[str, Meta(min_length=10, max_length=128, extra={"pattern": '^(/[a-zA-Z0-9\\/_-]+/kms/xks/v\\d{1,2})$|^(/kms/xks/v\\d{1,2})$'})]
-XksProxyVpcEndpointServiceNameType = Annotated[str, Meta(min_length=20, max_length=64, extra={"pattern": '^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$'})]
-AccountIdType = Annotated[str, Meta(min_length=12, max_length=12, extra={"pattern": '[0-9]{12}'})]
-XksProxyAuthenticationAccessKeyIdType = Annotated[str, Meta(min_length=20, max_length=30, extra={"pattern": '^[A-Z2-7]+$'})]
-XksProxyAuthenticationRawSecretAccessKeyType = Annotated[str, Meta(min_length=43, max_length=64, extra={"pattern": '^[a-zA-Z0-9\\/+=]+$'})]
+XksProxyUriEndpointType = Annotated[str, Meta(min_length=10, max_length=128, extra={'pattern': '^https://[a-zA-Z0-9.-]+$'})]
+XksProxyUriPathType = Annotated[str, Meta(min_length=10, max_length=128, extra={'pattern': '^(/[a-zA-Z0-9\\/_-]+/kms/xks/v\\d{1,2})$|^(/kms/xks/v\\d{1,2})$'})]
+XksProxyVpcEndpointServiceNameType = Annotated[str, Meta(min_length=20, max_length=64, extra={'pattern': '^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$'})]
+AccountIdType = Annotated[str, Meta(min_length=12, max_length=12, extra={'pattern': '[0-9]{12}'})]
+XksProxyAuthenticationAccessKeyIdType = Annotated[str, Meta(min_length=20, max_length=30, extra={'pattern': '^[A-Z2-7]+$', 'sensitive': True})]
+XksProxyAuthenticationRawSecretAccessKeyType = Annotated[str, Meta(min_length=43, max_length=64, extra={'pattern': '^[a-zA-Z0-9\\/+=]+$', 'sensitive': True})]
 
 class XksProxyAuthenticationCredentialType(PascalShape, frozen=True, kw_only=True):
     access_key_id: XksProxyAuthenticationAccessKeyIdType
@@ -71,9 +71,9 @@ class CreateCustomKeyStoreRequest(PascalShape, frozen=True, kw_only=True):
 class CreateCustomKeyStoreResponse(PascalShape, frozen=True, kw_only=True):
     custom_key_store_id: CustomKeyStoreIdType | None = None
 
-PrincipalIdType = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '^[\\w+=,.@:/-]+$'})]
+PrincipalIdType = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '^[\\w+=,.@:/-]+$'})]
 GrantOperation = Literal["Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret", "Encapsulate", "Decapsulate"]
-GrantConstraintSourceArnType = Annotated[str, Meta(min_length=20, max_length=512, extra={"pattern": '^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$'})]
+GrantConstraintSourceArnType = Annotated[str, Meta(min_length=20, max_length=512, extra={'pattern': '^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$'})]
 
 class GrantConstraints(PascalShape, frozen=True, kw_only=True):
     encryption_context_subset: dict[str, str] | None = None
@@ -82,8 +82,8 @@ class GrantConstraints(PascalShape, frozen=True, kw_only=True):
 
 GrantTokenType = Annotated[str, Meta(min_length=1, max_length=8192)]
 GrantTokenList = Annotated[list[GrantTokenType], Meta(max_length=10)]
-GrantNameType = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '^[a-zA-Z0-9:/_-]+$'})]
-ServicePrincipalType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '^([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+$'})]
+GrantNameType = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '^[a-zA-Z0-9:/_-]+$'})]
+ServicePrincipalType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '^([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+$'})]
 
 class CreateGrantRequest(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType
@@ -103,7 +103,7 @@ class CreateGrantResponse(PascalShape, frozen=True, kw_only=True):
     grant_token: GrantTokenType | None = None
     grant_id: GrantIdType | None = None
 
-PolicyType = Annotated[str, Meta(min_length=1, max_length=131072, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+PolicyType = Annotated[str, Meta(min_length=1, max_length=131072, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
 DescriptionType = Annotated[str, Meta(max_length=8192)]
 KeyUsageType = Literal["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE"]
 CustomerMasterKeySpec = Literal["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512", "SM2"]
@@ -116,7 +116,7 @@ class Tag(PascalShape, frozen=True, kw_only=True):
     tag_key: TagKeyType
     tag_value: TagValueType
 
-XksKeyIdType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '^[a-zA-Z0-9-_.]+$'})]
+XksKeyIdType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '^[a-zA-Z0-9-_.]+$'})]
 
 class CreateKeyRequest(PascalShape, frozen=True, kw_only=True):
     policy: PolicyType | None = None
@@ -140,7 +140,7 @@ SigningAlgorithmSpec = Literal["RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSAS
 KeyAgreementAlgorithmSpec = Literal["ECDH"]
 EncapsulationAlgorithmSpec = Literal["ML_KEM"]
 MultiRegionKeyType = Literal["PRIMARY", "REPLICA"]
-RegionType = Annotated[str, Meta(min_length=1, max_length=32, extra={"pattern": '^([a-z]+-){2,3}\\d+$'})]
+RegionType = Annotated[str, Meta(min_length=1, max_length=32, extra={'pattern': '^([a-z]+-){2,3}\\d+$'})]
 
 class MultiRegionKey(PascalShape, frozen=True, kw_only=True):
     arn: ArnType | None = None
@@ -158,7 +158,7 @@ MacAlgorithmSpec = Literal["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC
 class XksKeyConfigurationType(PascalShape, frozen=True, kw_only=True):
     id: XksKeyIdType | None = None
 
-BackingKeyIdType = Annotated[str, Meta(min_length=64, max_length=64, extra={"pattern": '^[a-f0-9]+$'})]
+BackingKeyIdType = Annotated[str, Meta(min_length=64, max_length=64, extra={'pattern': '^[a-f0-9]+$'})]
 
 class KeyMetadata(PascalShape, frozen=True, kw_only=True):
     aws_account_id: str | None = field(default=None, name="AWSAccountId")
@@ -202,7 +202,7 @@ class DecapsulateRequest(PascalShape, frozen=True, kw_only=True):
     grant_tokens: GrantTokenList | None = None
     dry_run: bool | None = None
 
-PlaintextType = Annotated[bytes, Meta(min_length=1, max_length=4096)]
+PlaintextType = Annotated[bytes, Meta(min_length=1, max_length=4096, extra={'sensitive': True})]
 
 class DecapsulateResponse(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType | None = None
@@ -257,7 +257,7 @@ class DeleteImportedKeyMaterialRequest(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType
     key_material_id: BackingKeyIdType | None = None
 
-BackingKeyIdResponseType = Annotated[str, Meta(max_length=64, extra={"pattern": '^[a-f0-9]+$'})]
+BackingKeyIdResponseType = Annotated[str, Meta(max_length=64, extra={'pattern': '^[a-f0-9]+$'})]
 
 class DeleteImportedKeyMaterialResponse(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType | None = None
@@ -282,7 +282,7 @@ class DeriveSharedSecretResponse(PascalShape, frozen=True, kw_only=True):
     key_origin: OriginType | None = None
 
 LimitType = Annotated[int, Meta(ge=1, le=1000)]
-MarkerType = Annotated[str, Meta(min_length=1, max_length=1024, extra={"pattern": '[\\u0020-\\u00FF]*'})]
+MarkerType = Annotated[str, Meta(min_length=1, max_length=1024, extra={'pattern': '[\\u0020-\\u00FF]*'})]
 
 class DescribeCustomKeyStoresRequest(PascalShape, frozen=True, kw_only=True):
     custom_key_store_id: CustomKeyStoreIdType | None = None
@@ -514,7 +514,7 @@ class GetKeyLastUsageResponse(PascalShape, frozen=True, kw_only=True):
     tracking_start_date: float | None = None
     key_creation_date: float | None = None
 
-PolicyNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\w]+'})]
+PolicyNameType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\w]+'})]
 
 class GetKeyPolicyRequest(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType
@@ -570,7 +570,7 @@ class GetPublicKeyResponse(PascalShape, frozen=True, kw_only=True):
     encapsulation_algorithms: list[EncapsulationAlgorithmSpec] | None = None
 
 ImportType = Literal["NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL"]
-KeyMaterialDescriptionType = Annotated[str, Meta(max_length=256, extra={"pattern": '^[a-zA-Z0-9:/_\\s.-]+$'})]
+KeyMaterialDescriptionType = Annotated[str, Meta(max_length=256, extra={'pattern': '^[a-zA-Z0-9:/_\\s.-]+$'})]
 
 class ImportKeyMaterialRequest(PascalShape, frozen=True, kw_only=True):
     key_id: KeyIdType

@@ -8,16 +8,16 @@ from msgspec import Meta, field
 
 from moorage.aws.shapes import PascalShape, Shape
 
-arnType = Annotated[str, Meta(min_length=20, max_length=2048, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+'})]
-roleSessionNameType = Annotated[str, Meta(min_length=2, max_length=64, extra={"pattern": '[\\w+=,.@-]*'})]
+arnType = Annotated[str, Meta(min_length=20, max_length=2048, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+'})]
+roleSessionNameType = Annotated[str, Meta(min_length=2, max_length=64, extra={'pattern': '[\\w+=,.@-]*'})]
 
 class PolicyDescriptorType(PascalShape, frozen=True, kw_only=True):
     arn: arnType | None = field(default=None, name="arn")
 
-unrestrictedSessionPolicyDocumentType = Annotated[str, Meta(min_length=1, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+unrestrictedSessionPolicyDocumentType = Annotated[str, Meta(min_length=1, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
 roleDurationSecondsType = Annotated[int, Meta(ge=900, le=43200)]
-tagKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+'})]
-tagValueType = Annotated[str, Meta(max_length=256, extra={"pattern": '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*'})]
+tagKeyType = Annotated[str, Meta(min_length=1, max_length=128, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+'})]
+tagValueType = Annotated[str, Meta(max_length=256, extra={'pattern': '[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*'})]
 
 class Tag(PascalShape, frozen=True, kw_only=True):
     key: tagKeyType
@@ -25,10 +25,10 @@ class Tag(PascalShape, frozen=True, kw_only=True):
 
 tagListType = Annotated[list[Tag], Meta(max_length=50)]
 tagKeyListType = Annotated[list[tagKeyType], Meta(max_length=50)]
-externalIdType = Annotated[str, Meta(min_length=2, max_length=1224, extra={"pattern": '[\\w+=,.@:\\/-]*'})]
-serialNumberType = Annotated[str, Meta(min_length=9, max_length=256, extra={"pattern": '[\\w+=/:,.@-]*'})]
-tokenCodeType = Annotated[str, Meta(min_length=6, max_length=6, extra={"pattern": '[\\d]*'})]
-sourceIdentityType = Annotated[str, Meta(min_length=2, max_length=256, extra={"pattern": '[\\w+=,.@-]*'})]
+externalIdType = Annotated[str, Meta(min_length=2, max_length=1224, extra={'pattern': '[\\w+=,.@:\\/-]*'})]
+serialNumberType = Annotated[str, Meta(min_length=9, max_length=256, extra={'pattern': '[\\w+=/:,.@-]*'})]
+tokenCodeType = Annotated[str, Meta(min_length=6, max_length=6, extra={'pattern': '[\\d]*'})]
+sourceIdentityType = Annotated[str, Meta(min_length=2, max_length=256, extra={'pattern': '[\\w+=,.@-]*'})]
 contextAssertionType = Annotated[str, Meta(min_length=4, max_length=3072)]
 
 class ProvidedContext(PascalShape, frozen=True, kw_only=True):
@@ -53,15 +53,16 @@ class AssumeRoleRequest(PascalShape, frozen=True, kw_only=True):
     provided_contexts: ProvidedContextsListType | None = None
     minimum_session_token_size: minimumSessionTokenSizeType | None = None
 
-accessKeyIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={"pattern": '[\\w]*'})]
+accessKeyIdType = Annotated[str, Meta(min_length=16, max_length=128, extra={'pattern': '[\\w]*'})]
+accessKeySecretType = Annotated[str, Meta(extra={'sensitive': True})]
 
 class Credentials(PascalShape, frozen=True, kw_only=True):
     access_key_id: accessKeyIdType
-    secret_access_key: str
+    secret_access_key: accessKeySecretType
     session_token: str
     expiration: float
 
-assumedRoleIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={"pattern": '[\\w+=,.@:-]*'})]
+assumedRoleIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={'pattern': '[\\w+=,.@:-]*'})]
 
 class AssumedRoleUser(PascalShape, frozen=True, kw_only=True):
     assumed_role_id: assumedRoleIdType
@@ -79,8 +80,8 @@ class AssumeRoleResponse(PascalShape, frozen=True, kw_only=True):
     session_token_utilization: sessionTokenUtilizationType | None = None
     session_token_size: sessionTokenSizeType | None = None
 
-SAMLAssertionType = Annotated[str, Meta(min_length=4, max_length=100000)]
-sessionPolicyDocumentType = Annotated[str, Meta(min_length=1, max_length=2048, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
+SAMLAssertionType = Annotated[str, Meta(min_length=4, max_length=100000, extra={'sensitive': True})]
+sessionPolicyDocumentType = Annotated[str, Meta(min_length=1, max_length=2048, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'})]
 
 class AssumeRoleWithSAMLRequest(PascalShape, frozen=True, kw_only=True):
     role_arn: arnType
@@ -91,14 +92,17 @@ class AssumeRoleWithSAMLRequest(PascalShape, frozen=True, kw_only=True):
     duration_seconds: roleDurationSecondsType | None = None
     minimum_session_token_size: minimumSessionTokenSizeType | None = None
 
+originIdentitySubjectType = Annotated[str, Meta(extra={'sensitive': True})]
+originIdentitySubjectTypeType = Annotated[str, Meta(extra={'sensitive': True})]
+originIdentityIssuerType = Annotated[str, Meta(extra={'sensitive': True})]
 
 class OriginIdentity(PascalShape, frozen=True, kw_only=True):
-    subject: str | None = None
-    subject_type: str | None = None
-    issuer: str | None = None
+    subject: originIdentitySubjectType | None = None
+    subject_type: originIdentitySubjectTypeType | None = None
+    issuer: originIdentityIssuerType | None = None
     federated_provider_arn: arnType | None = None
 
-transactionContextValueType = Annotated[str, Meta(max_length=128)]
+transactionContextValueType = Annotated[str, Meta(max_length=128, extra={'sensitive': True})]
 
 class TransactionContext(PascalShape, frozen=True, kw_only=True):
     identity_provider: dict[str, transactionContextValueType] | None = None
@@ -123,7 +127,7 @@ class AssumeRoleWithSAMLResponse(PascalShape, frozen=True, kw_only=True):
     session_token_size: sessionTokenSizeType | None = None
     trusted_identity_propagation_context: TrustedIdentityPropagationContext | None = None
 
-clientTokenType = Annotated[str, Meta(min_length=4, max_length=20000)]
+clientTokenType = Annotated[str, Meta(min_length=4, max_length=20000, extra={'sensitive': True})]
 urlType = Annotated[str, Meta(min_length=4, max_length=2048)]
 
 class AssumeRoleWithWebIdentityRequest(PascalShape, frozen=True, kw_only=True):
@@ -193,9 +197,10 @@ class GetCallerIdentityResponse(PascalShape, frozen=True, kw_only=True):
     account: str | None = None
     arn: arnType | None = None
 
+tradeInTokenType = Annotated[str, Meta(extra={'sensitive': True})]
 
 class GetDelegatedAccessTokenRequest(PascalShape, frozen=True, kw_only=True):
-    trade_in_token: str
+    trade_in_token: tradeInTokenType
 
 
 class GetDelegatedAccessTokenResponse(PascalShape, frozen=True, kw_only=True):
@@ -203,7 +208,7 @@ class GetDelegatedAccessTokenResponse(PascalShape, frozen=True, kw_only=True):
     packed_policy_size: nonNegativeIntegerType | None = None
     assumed_principal: arnType | None = None
 
-userNameType = Annotated[str, Meta(min_length=2, max_length=32, extra={"pattern": '[\\w+=,.@-]*'})]
+userNameType = Annotated[str, Meta(min_length=2, max_length=32, extra={'pattern': '[\\w+=,.@-]*'})]
 durationSecondsType = Annotated[int, Meta(ge=900, le=129600)]
 
 class GetFederationTokenRequest(PascalShape, frozen=True, kw_only=True):
@@ -214,7 +219,7 @@ class GetFederationTokenRequest(PascalShape, frozen=True, kw_only=True):
     tags: tagListType | None = None
     minimum_session_token_size: minimumSessionTokenSizeType | None = None
 
-federatedIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={"pattern": '[\\w+=,.@\\:-]*'})]
+federatedIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={'pattern': '[\\w+=,.@\\:-]*'})]
 
 class FederatedUser(PascalShape, frozen=True, kw_only=True):
     federated_user_id: federatedIdType
@@ -229,7 +234,7 @@ class GetFederationTokenResponse(PascalShape, frozen=True, kw_only=True):
     session_token_size: sessionTokenSizeType | None = None
 
 scopedCredentialDurationSecondsType = Annotated[int, Meta(ge=1, le=129600)]
-scopedSessionDescriptionType = Annotated[str, Meta(min_length=2, max_length=256, extra={"pattern": '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
+scopedSessionDescriptionType = Annotated[str, Meta(min_length=2, max_length=256, extra={'pattern': '[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*'})]
 
 class GetScopedCredentialsRequest(PascalShape, frozen=True, kw_only=True):
     policy: sessionPolicyDocumentType | None = None
@@ -237,7 +242,7 @@ class GetScopedCredentialsRequest(PascalShape, frozen=True, kw_only=True):
     minimum_session_token_size: minimumSessionTokenSizeType | None = None
     scoped_session_description: scopedSessionDescriptionType | None = None
 
-scopedSessionIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={"pattern": '[\\w+=,.@:-]*'})]
+scopedSessionIdType = Annotated[str, Meta(min_length=2, max_length=193, extra={'pattern': '[\\w+=,.@:-]*'})]
 
 class ScopedSession(PascalShape, frozen=True, kw_only=True):
     scoped_session_id: scopedSessionIdType
@@ -270,7 +275,7 @@ webIdentityTokenAudienceStringType = Annotated[str, Meta(min_length=1, max_lengt
 webIdentityTokenAudienceListType = Annotated[list[webIdentityTokenAudienceStringType], Meta(min_length=1, max_length=10)]
 webIdentityTokenDurationSecondsType = Annotated[int, Meta(ge=60, le=3600)]
 jwtAlgorithmType = Annotated[str, Meta(min_length=5, max_length=5)]
-webIdentityTokenScopeType = Annotated[str, Meta(min_length=1, max_length=256, extra={"pattern": '[\\x21\\x23-\\x2B\\x2D-\\x5B\\x5D-\\x7E]+( [\\x21\\x23-\\x2B\\x2D-\\x5B\\x5D-\\x7E]+)*'})]
+webIdentityTokenScopeType = Annotated[str, Meta(min_length=1, max_length=256, extra={'pattern': '[\\x21\\x23-\\x2B\\x2D-\\x5B\\x5D-\\x7E]+( [\\x21\\x23-\\x2B\\x2D-\\x5B\\x5D-\\x7E]+)*'})]
 webIdentityTokenSubjectModeType = Literal["AWSIdentity", "OriginIdentity"]
 
 class GetWebIdentityTokenRequest(PascalShape, frozen=True, kw_only=True):
@@ -281,9 +286,10 @@ class GetWebIdentityTokenRequest(PascalShape, frozen=True, kw_only=True):
     subject_mode: webIdentityTokenSubjectModeType | None = None
     tags: tagListType | None = None
 
+webIdentityTokenType = Annotated[str, Meta(extra={'sensitive': True})]
 
 class GetWebIdentityTokenResponse(PascalShape, frozen=True, kw_only=True):
-    web_identity_token: str | None = None
+    web_identity_token: webIdentityTokenType | None = None
     expiration: float | None = None
 
 

@@ -1,0 +1,206 @@
+"""How a plain typed function becomes an operation of an AWS API.
+
+A slice's `operations.py` says
+
+    @operation
+    async def describe_images(call: Call, request: DescribeImagesRequest) -> DescribeImagesResponse: ...
+
+The request type names the operation; which resources it is about is read off its members, so that
+authorization needs no line per operation. `registry/operations.py` imports all slices, in any order.
+`find_operation` also finds what AWS has and nobody has built: such an operation is decoded and authorized
+like any other, then refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar, get_type_hints, overload
+
+from moorage.aws import json, query
+from moorage.aws.shapes import SERVICES, Service, Shape, load
+from moorage.base.errors import MoorageError, UnknownOperation, UnsupportedOperation
+from moorage.base.http import Reply
+
+Handler = Callable[[Any, Any], Awaitable[Shape]]
+"""From a call and a request to a response; each slice types its own three."""
+
+H = TypeVar("H", bound=Callable[..., Awaitable[Shape]])
+
+Resources = Callable[[Any, str, str], Sequence[str]]
+"""From a request, the caller's account and the region to the ARNs that the request is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    service: Service
+    name: str
+    request: type[Shape]
+    resources: Resources
+    handler: Handler | None = None
+    """None: AWS has it, Moorage has not."""
+
+    @property
+    def action(self) -> str:
+        """What a policy must allow, `ecr:PutImage`."""
+        own = f"{self.service.name}:{self.name}"
+        return _ACTIONS.get(own, own)
+
+    @property
+    def is_signed(self) -> bool:
+        """False for the two calls of STS whose credentials are in the request."""
+        return self.name not in load(self.service.name).UNSIGNED
+
+    def decode(self, body: bytes) -> Any:
+        """`body` is JSON, or a form; for a GET the raw query string. Raise `Serialization` and the like."""
+        return _decoder(self.service, self.request)(body)
+
+    async def act(self, call: object, request: Any) -> Shape:
+        if self.handler is None:
+            raise UnsupportedOperation(service=self.service.name, operation=self.name)
+        return await self.handler(call, request)
+
+    def answer(self, response: Shape, request_id: str) -> Reply:
+        if self.service.protocol == "json":
+            return json.encode(response)
+        return query.encode(self.service.name, self.name, response, request_id)
+
+
+def refusal(service: str, error: MoorageError, request_id: str) -> Reply:
+    """The answer for an error of a call to `service`, also when no operation was found."""
+    if service in SERVICES and SERVICES[service].protocol == "query":
+        return query.encode_error(service, error, request_id)
+    return json.encode_error(error)
+
+
+@cache
+def _decoder(service: Service, request: type[Shape]) -> Callable[[bytes], Shape]:
+    if service.protocol == "json":
+        return json.decoder(service.name, request)
+    return query.decoder(service.name, request)
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {}
+"""What is built, by service and name."""
+
+
+@overload
+def operation(handler: H) -> H: ...
+@overload
+def operation(*, resources: Resources) -> Callable[[H], H]: ...
+def operation(handler: Any = None, *, resources: Resources | None = None) -> Any:
+    """Register `handler` as the operation that its request type names.
+
+    `resources` replaces what the members would say. Raise TypeError where the types are not those of the
+    model.
+    """
+    if handler is None:
+        return lambda function: _register(function, resources)
+    return _register(handler, resources)
+
+
+def _register(handler: H, resources: Resources | None) -> H:
+    hints = get_type_hints(handler)
+    request: type[Shape] = hints["request"]
+    service = SERVICES[request.__module__.rpartition(".")[2].replace("_", "-")]
+    name = request.__name__.removesuffix("Request")
+    if load(service.name).OPERATIONS.get(name) != (request, hints["return"]):
+        raise TypeError(f"{handler.__qualname__}: not the request and response of {service.name}:{name}")
+    if (service.name, name) in OPERATIONS:
+        raise TypeError(f"{handler.__qualname__}: {service.name}:{name} is built already")
+    about = resources or _resources(service, name, request)
+    OPERATIONS[service.name, name] = Operation(service, name, request, about, handler)
+    return handler
+
+
+_BY_TARGET = {service.target: service for service in SERVICES.values() if service.target}
+_BY_VERSION = {service.version: service for service in SERVICES.values() if service.protocol == "query"}
+
+
+def find_operation(target: str | None, action: str | None = None, version: str | None = None) -> Operation:
+    """By the `X-Amz-Target` header, else by a form's `Action` and `Version`; raise `UnknownOperation`."""
+    if target is not None:
+        prefix, _, name = target.rpartition(".")
+        service = _BY_TARGET.get(prefix)
+    else:
+        name = action or ""
+        service = _BY_VERSION.get(version or "")
+    if service is None:
+        raise UnknownOperation(operation=target or name, service="the services here")
+    return OPERATIONS.get((service.name, name)) or _unbuilt(service, name)
+
+
+def _unbuilt(service: Service, name: str) -> Operation:
+    types = load(service.name).OPERATIONS.get(name)
+    if types is None:
+        raise UnknownOperation(operation=name, service=service.name)
+    return Operation(service, name, types[0], _resources(service, name, types[0]))
+
+
+# Where the action is not service:Name (service authorization reference; ECR API, ListImageReferrers).
+_ACTIONS = {"ecr:ListImageReferrers": "ecr:BatchGetImage"}
+
+ALSO_CALLED = {
+    "ecr:DeregisterPullTimeUpdateExclusion": "ecr:DeletePullTimeUpdateExclusion",
+    "ecr:RegisterPullTimeUpdateExclusion": "ecr:CreatePullTimeUpdateExclusion",
+}
+"""Actions that AWS's guide spells otherwise: a policy may name either."""
+
+# These are authorized on `*`, whatever their members are called (service authorization reference, ecr).
+_REGISTRY_WIDE = frozenset(
+    {
+        "CreatePullThroughCacheRule",
+        "CreateRepositoryCreationTemplate",
+        "DeletePullThroughCacheRule",
+        "DeleteRegistryPolicy",
+        "DeleteRepositoryCreationTemplate",
+        "DeleteSigningConfiguration",
+        "DeregisterPullTimeUpdateExclusion",
+        "DescribePullThroughCacheRules",
+        "DescribeRegistry",
+        "DescribeReplicationBackfillResults",
+        "DescribeRepositoryCreationTemplates",
+        "GetAccountSetting",
+        "GetAuthorizationToken",
+        "GetRegistryPolicy",
+        "GetRegistryScanningConfiguration",
+        "GetSigningConfiguration",
+        "ListPullTimeUpdateExclusions",
+        "ListReplicationBackfills",
+        "PutAccountSetting",
+        "PutRegistryPolicy",
+        "PutRegistryScanningConfiguration",
+        "PutReplicationConfiguration",
+        "PutSigningConfiguration",
+        "RegisterPullTimeUpdateExclusion",
+        "StartReplicationBackfill",
+        "StopReplicationBackfill",
+        "UpdatePullThroughCacheRule",
+        "UpdateRepositoryCreationTemplate",
+        "ValidatePullThroughCacheRule",
+    }
+)
+
+
+def _resources(service: Service, name: str, request: type[Shape]) -> Resources:
+    members = request.__struct_fields__
+    if service.name.startswith("ecr") and name not in _REGISTRY_WIDE:
+        if "repository_name" in members:
+            return lambda r, account, region: (_repository(service, r, account, region, r.repository_name),)
+        if "repository_names" in members:
+            return lambda r, account, region: [
+                _repository(service, r, account, region, n) for n in r.repository_names or ["*"]
+            ]
+        if "resource_arn" in members:
+            return lambda r, account, region: (r.resource_arn,)
+    if service.name == "sts" and "role_arn" in members:
+        return lambda r, account, region: (r.role_arn,)
+    return lambda r, account, region: ("*",)
+
+
+def _repository(service: Service, request: Any, account: str, region: str, name: str) -> str:
+    """The ARN of a repository of the registry that the request names, else of the caller's."""
+    owner = getattr(request, "registry_id", None) or account
+    place = region if service.name == "ecr" else ""  # Amazon ECR Public is one for the world
+    return f"arn:aws:{service.name}:{place}:{owner}:repository/{name}"

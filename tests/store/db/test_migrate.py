@@ -26,7 +26,9 @@ _TABLES = {
     "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
 }
 _COLUMNS = {
-    "sqlite": "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'",
+    "sqlite": (
+        "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+    ),
     "postgres": (
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
     ),
@@ -178,6 +180,12 @@ def test_a_newer_schema_is_refused_and_left_alone(database_url: str, statements:
         start(database_url, statements)
 
     assert stored_version(database_url) == 9
+
+
+def test_the_file_is_its_owners_only(tmp_path: Path, statements: Statements) -> None:
+    start(f"sqlite:///{tmp_path}/m.db", statements)
+
+    assert (tmp_path / "m.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_first_start_that_was_killed_is_begun_again(tmp_path: Path, statements: Statements) -> None:

@@ -71,6 +71,7 @@ def _create_sqlite(path: Path) -> None:
 
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
+    unfinished.touch(0o600)  # The log takes the mode of its database.
     upgrade_sqlite(
         unfinished, migrations("sqlite"), "PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY"
     )

@@ -2,12 +2,12 @@
 -- Times are integer microseconds; a digest is an algorithm byte and 32 or 64 bytes; a blob id is 16 random bytes.
 
 CREATE TABLE accounts (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     created INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE access_keys (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts (id),
     principal TEXT NOT NULL,
     sealed_secret BLOB NOT NULL,
@@ -108,7 +108,7 @@ CREATE TABLE index_children (
 CREATE INDEX index_children_by_child ON index_children (repository, child, image);
 
 CREATE TABLE blobs (
-    id BLOB PRIMARY KEY,
+    id BLOB NOT NULL PRIMARY KEY,
     domain INTEGER NOT NULL REFERENCES domain_keys (id),
     digest BLOB NOT NULL,
     size INTEGER NOT NULL,
@@ -153,11 +153,11 @@ CREATE INDEX candidates_by_time ON candidates (not_before);
 
 -- Files whose row is gone: removed after the commit, and again after a crash.
 CREATE TABLE doomed_files (
-    blob BLOB PRIMARY KEY
+    blob BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE uploads (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
     repository INTEGER NOT NULL REFERENCES repositories (id),
     owner TEXT NOT NULL,
     process TEXT NOT NULL,
@@ -177,7 +177,7 @@ CREATE TABLE resource_tags (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resource_policies (
-    arn TEXT PRIMARY KEY,
+    arn TEXT NOT NULL PRIMARY KEY,
     policy TEXT NOT NULL,
     updated INTEGER NOT NULL
 ) STRICT;

@@ -128,7 +128,7 @@ class SqliteDatabase:
         else:
             # SQLite gave up the whole transaction (disk full, I/O), and with it all that had joined.
             self._batch = None
-            batch.decide(error or StorageFull())
+            batch.decide(error if isinstance(error, sqlite3.Error) else StorageFull())
 
     def _begin_batch(self) -> None:
         if self._writer.in_transaction:

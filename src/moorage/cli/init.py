@@ -1,0 +1,33 @@
+"""`moorage init`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import uvloop
+
+from moorage.cli.opening import clear_errors, record_address
+from moorage.cli.options import settings_from
+from moorage.cli.output import say
+from moorage.config import Settings
+from moorage.server.app import opened
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    with clear_errors(settings):
+        uvloop.run(_init(settings, as_json=arguments.json))
+    return 0
+
+
+async def _init(settings: Settings, as_json: bool) -> None:
+    async with opened(settings, settings.port) as installation:
+        is_first = record_address(installation, settings.port)
+    account, credentials = installation.default.account, str(settings.credentials_file.resolve())
+    if as_json:
+        say(json.dumps({"account": account, "credentials": credentials, "created": is_first}))
+    elif is_first:
+        say(f"Account {account}; root credentials in {credentials}")
+    else:
+        say(f"{settings.data} was initialised before: account {account}")

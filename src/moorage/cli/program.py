@@ -1,0 +1,80 @@
+"""`moorage COMMAND`: parse, run the command's module, and turn its failures into one line and an exit code.
+
+Only the command that runs is imported: the server takes longer to load than most commands to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from moorage import __version__
+from moorage.cli.commands import COMMANDS, Command
+from moorage.cli.output import Failed, styled
+from moorage.config import InvalidSettings
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_EXIT_CODES = "exit codes:\n  0 done, 1 failed, 2 wrong usage or settings, 130 interrupted"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        return int(importlib.import_module(arguments.module).run(arguments))
+    except Failed as error:
+        return _complain(str(error), FAILED)
+    except InvalidSettings as error:
+        return _complain(str(error), USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # Whoever read our output has gone: there is nobody to tell.
+        return FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        "moorage",
+        description="A container registry that speaks Amazon ECR, on your own machine.",
+        epilog=_epilog('moorage serve\neval "$(moorage env)"\nmoorage serve --help'),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"moorage {__version__}")
+    groups = {"": top.add_subparsers(title="commands", metavar="COMMAND", required=True)}
+    for command in COMMANDS:
+        group, _, name = command.name.rpartition(" ")
+        parser = groups[group].add_parser(
+            name,
+            help=command.summary,
+            description=command.description,
+            epilog=_epilog(command.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _fill(parser, command, groups)
+    return top
+
+
+def _fill(
+    parser: argparse.ArgumentParser,
+    command: Command,
+    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]],
+) -> None:
+    if command.module is None:
+        groups[command.name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        return
+    for add_options in command.options:
+        add_options(parser)
+    parser.set_defaults(module=f"moorage.cli.{command.module}")
+
+
+def _epilog(examples: str) -> str:
+    indented = "".join(f"  {line}\n" for line in examples.splitlines())
+    return f"examples:\n{indented}\n{_EXIT_CODES}"
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"{styled('moorage:', 'red', sys.stderr)} {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,52 @@
+"""`moorage serve`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+
+import uvloop
+
+from moorage.cli.opening import clear_errors, record_address
+from moorage.cli.options import settings_from
+from moorage.cli.output import say, styled
+from moorage.config import Settings
+from moorage.server.app import Installation, serve
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    with clear_errors(settings):
+        uvloop.run(serve(settings, announce))
+    return 0
+
+
+def announce(installation: Installation, port: int) -> None:
+    """The port is open: say where, and at the first start what to type next."""
+    settings = installation.settings
+    is_first = record_address(installation, port)
+    say(f"Listening on http://{_bracketed(settings.host)}:{port}")
+    if is_first:
+        account, credentials = installation.default.account, settings.credentials_file.resolve()
+        say(f"Account {account}; root credentials in {credentials}")
+    if is_first or sys.stdout.isatty():
+        say(*_next_steps(settings, f"{settings.hostname}:{port}"))
+
+
+def _next_steps(settings: Settings, registry: str) -> list[str]:
+    data = os.path.relpath(settings.data)
+    option = "" if data == "moorage-data" else f" --data {shlex.quote(data)}"
+    return [
+        styled("In another terminal:", "dim"),
+        f'  eval "$(moorage env{option})"',
+        "  aws ecr create-repository --repository-name hello",
+        f"  moorage login{option}",
+        f"  docker tag IMAGE {registry}/hello:1",
+        f"  docker push {registry}/hello:1",
+    ]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

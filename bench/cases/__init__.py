@@ -1,0 +1,1 @@
+"""One module a group of cases; each has `run(lab)`, which yields its samples."""

@@ -1,0 +1,149 @@
+"""What Moorage promises to reach, and whether it did."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.lab import Sample
+from bench.medians import cases, ratio, spread
+
+Values = Callable[[Sequence[Sample]], dict[str, float]]
+LARGE = ("1 GiB ×", "256 MiB ×")  # The second in a quick run.
+
+
+@dataclass(frozen=True)
+class Target:
+    group: str
+    text: str
+    values: Values
+    bound: float
+    at_least: bool
+    stretch: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst of the values a target looks at, and the case it comes from."""
+
+    target: Target
+    worst: float
+    case: str
+
+    @property
+    def reached(self) -> bool:
+        return self.worst >= self.target.bound if self.target.at_least else self.worst <= self.target.bound
+
+    @property
+    def text(self) -> str:
+        if self.reached:
+            return "reached"
+        missed = abs(self.worst / self.target.bound - 1) * 100
+        return f"{'stretch goal, ' if self.target.stretch else ''}missed by {missed:.0f}%"
+
+
+def judge(target: Target, samples: Sequence[Sample]) -> Verdict | None:
+    """None where the group did not measure what the target looks at."""
+    values = target.values(samples)
+    if not values:
+        return None
+    worst = (min if target.at_least else max)(values, key=values.__getitem__)
+    return Verdict(target, values[worst], worst)
+
+
+def _ratio(metric: str, server: str, peer: str, *patterns: str) -> Values:
+    def values(samples: Sequence[Sample]) -> dict[str, float]:
+        found = ((case, ratio(samples, case, server, peer, metric)) for case in cases(samples, *patterns))
+        return {case: value.median for case, value in found if value}
+
+    return values
+
+
+def _value(metric: str, server: str, *patterns: str) -> Values:
+    def values(samples: Sequence[Sample]) -> dict[str, float]:
+        found = ((case, spread(samples, case, server, metric)) for case in cases(samples, *patterns))
+        return {case: value.median for case, value in found if value}
+
+    return values
+
+
+def _growth(server: str, *names: str) -> Values:
+    """How many times slower each request is on the largest repository than on that of ten tags."""
+
+    def values(samples: Sequence[Sample]) -> dict[str, float]:
+        sizes = {name: cases(samples, f"{name}, * tags") for name in names}
+        return {
+            same[-1]: _median(samples, same[0], server) / _median(samples, same[-1], server)
+            for same in sizes.values()
+            if same and spread(samples, same[0], server, "rps")
+        }
+
+    return values
+
+
+def _median(samples: Sequence[Sample], case: str, server: str) -> float:
+    found = spread(samples, case, server, "rps")
+    return found.median if found else float("nan")
+
+
+def _at(*labels: str, threads: str = "[18]") -> tuple[str, ...]:
+    return tuple(f"{label}{threads}" for label in labels)
+
+
+TARGETS = (
+    Target(
+        "small", "manifest GET and HEAD ≥ 3 × d3", _ratio("rps", "moorage", "d3", "* manifest *"), 3, True
+    ),
+    Target("small", "blob HEAD ≥ 2 × d3", _ratio("rps", "moorage", "d3", "HEAD blob*"), 2, True),
+    Target("small", "ping ≥ 1.5 × d3", _ratio("rps", "moorage", "d3", "ping*"), 1.5, True),
+    Target("small", "all ≥ 10 × Debian's", _ratio("rps", "moorage", "debian", "*"), 10, True),
+    Target("small", "all ≥ 6 × d3", _ratio("rps", "moorage", "d3", "*"), 6, True, stretch=True),
+    Target("download", "cold, large ≥ 1 × d3", _ratio("MB/s", "moorage-cold", "d3", *_at(*LARGE)), 1, True),
+    Target(
+        "download", "cold, 64 MiB ×8 ≥ 0.9 × d3", _ratio("MB/s", "moorage-cold", "d3", "64 MiB ×8"), 0.9, True
+    ),
+    Target(
+        "download", "cold, 1 MiB ≥ 1.5 × d3", _ratio("MB/s", "moorage-cold", "d3", *_at("1 MiB ×")), 1.5, True
+    ),
+    Target(
+        "download",
+        "hot ≥ 2 × d3",
+        _ratio("MB/s", "moorage", "d3", *_at("1 MiB ×", "64 MiB ×", *LARGE)),
+        2,
+        True,
+    ),
+    Target("upload", "large ≥ 1 × d3", _ratio("MB/s", "moorage", "d3", *_at(*LARGE, threads="1")), 1, True),
+    Target(
+        "upload",
+        "eight parallel ≥ 1.2 × d3",
+        _ratio("MB/s", "moorage", "d3", *_at("64 MiB ×", *LARGE, threads="8")),
+        1.2,
+        True,
+    ),
+    Target("upload", "1 MiB ≥ 1.8 × d3", _ratio("MB/s", "moorage", "d3", *_at("1 MiB ×")), 1.8, True),
+    Target("mixed", "p99 ≤ 25 ms beside large transfers", _value("p99 ms", "moorage", "*"), 25, False),
+    Target("mixed", "the same, cache off", _value("p99 ms", "moorage-cold", "*"), 25, False),
+    Target("mixed", "p99 ≤ d3's", _ratio("p99 ms", "moorage", "d3", "*"), 1, False),
+    Target("mixed", "the same, cache off", _ratio("p99 ms", "moorage-cold", "d3", "*"), 1, False),
+    Target("startup", "first start ≤ 0.8 s", _value("seconds", "moorage", "first start"), 0.8, False),
+    Target("memory", "idle ≤ 90 MiB", _value("resident MiB", "moorage-capped", "idle"), 90, False),
+    Target(
+        "memory",
+        "8 uploads ≤ 60 MiB above idle",
+        _value("above idle MiB", "moorage-capped", "8 up*"),
+        60,
+        False,
+    ),
+    Target(
+        "slow",
+        "200 readers ≤ 150 MiB above idle",
+        _value("above idle MiB", "moorage-capped", "*"),
+        150,
+        False,
+    ),
+    Target(
+        "tags",
+        "largest repository ≤ 1.5 × the smallest",
+        _growth("moorage", "GET manifest", "tags page", "tags page in the middle", "DescribeImages page"),
+        1.5,
+        False,
+    ),
+)

@@ -24,32 +24,49 @@ class InvalidSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    data: Path = field(default=Path("moorage-data"), metadata={"help": "Directory of everything stored; made if missing."})
-    listen: str = field(
-        default=f"127.0.0.1:{DEFAULT_PORT}", metadata={"help": "HOST:PORT to listen on; port 0 takes a free one."}
+    data: Path = field(
+        default=Path("moorage-data"), metadata={"help": "Directory of everything stored; made if missing."}
     )
-    account: str = field(default="", metadata={"help": "12-digit id of the default account; random at the first start."})
+    listen: str = field(
+        default=f"127.0.0.1:{DEFAULT_PORT}",
+        metadata={"help": "HOST:PORT to listen on; port 0 takes a free one."},
+    )
+    account: str = field(
+        default="", metadata={"help": "12-digit id of the default account; random at the first start."}
+    )
     region: str = field(default="us-east-1", metadata={"help": "Label of the default region."})
     hostname: str = field(
-        default="localhost", metadata={"help": "Name under which clients reach the default registry, without port."}
+        default="localhost",
+        metadata={"help": "Name under which clients reach the default registry, without port."},
     )
     root_key_file: Path | None = field(
         default=None, metadata={"help": "File of the root key; default: root.key in the data directory."}
     )
     memory_cache: int = field(
-        default=-1, metadata={"help": "Bytes for blobs kept open in memory; -1 is a quarter of the machine's memory, 0 none."}
+        default=-1,
+        metadata={
+            "help": "Bytes for blobs kept open in memory; -1 is a quarter of the machine's memory, 0 none."
+        },
     )
-    workers: int = field(default=0, metadata={"help": "Threads that send blobs; 0 chooses by the number of cores."})
-    upload_idle_hours: float = field(default=24.0, metadata={"help": "Hours after which an idle upload session ends."})
+    workers: int = field(
+        default=0, metadata={"help": "Threads that send blobs; 0 chooses by the number of cores."}
+    )
+    upload_idle_hours: float = field(
+        default=24.0, metadata={"help": "Hours after which an idle upload session ends."}
+    )
     grace_hours: float = field(
         default=24.0, metadata={"help": "Hours that a layer stays after nothing refers to it any more."}
     )
-    password_hours: float = field(default=12.0, metadata={"help": "Hours that a registry password lives; at most 12."})
+    password_hours: float = field(
+        default=12.0, metadata={"help": "Hours that a registry password lives; at most 12."}
+    )
     allow_missing_references: bool = field(
-        default=False, metadata={"help": "Accept manifests whose layers or children are not there (sparse indexes)."}
+        default=False,
+        metadata={"help": "Accept manifests whose layers or children are not there (sparse indexes)."},
     )
     strict_immutable: bool = field(
-        default=False, metadata={"help": "Refuse to push the same image to an immutable tag again, as Amazon's does."}
+        default=False,
+        metadata={"help": "Refuse to push the same image to an immutable tag again, as Amazon's does."},
     )
     quotas: str = field(default="none", metadata={"help": "`aws` turns Amazon's quotas on."})
     access_log: bool = field(default=False, metadata={"help": "Write a line for each request."})
@@ -76,7 +93,9 @@ class Settings:
             raise InvalidSettings(f"region is '{self.region}': a label of 2 to 25 characters a-z, 0-9 and -")
         host, colon, port = self.listen.rpartition(":")
         if not (colon and host and port.isdecimal() and int(port) < 65_536):
-            raise InvalidSettings(f"listen is '{self.listen}': HOST:PORT, for instance 127.0.0.1:{DEFAULT_PORT}")
+            raise InvalidSettings(
+                f"listen is '{self.listen}': HOST:PORT, for instance 127.0.0.1:{DEFAULT_PORT}"
+            )
         if self.quotas not in ("none", "aws"):
             raise InvalidSettings(f"quotas is '{self.quotas}': none or aws")
         if not 0 < self.password_hours <= 12:
@@ -93,6 +112,10 @@ class Settings:
     @property
     def credentials_file(self) -> Path:
         return self.data / "credentials"
+
+    @property
+    def database(self) -> Path:
+        return self.data / "moorage.db"
 
     @property
     def root_key(self) -> Path:
@@ -128,7 +151,9 @@ def _convert(name: str, value: Any) -> Any:
         if "Path" in kind:
             return Path(value)
         if kind == "bool":
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                value.lower()
+            ]
         return {"int": int, "float": float, "str": str}[kind](value)
     except (ValueError, KeyError):
         raise InvalidSettings(f"{name} is '{value}': not a {kind}") from None

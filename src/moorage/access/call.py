@@ -15,7 +15,6 @@ from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.store.db.api import Database
 
-
 Result = TypeVar("Result")
 
 

@@ -48,7 +48,7 @@ class Credentials:
         if row is None:
             return None
         _, account, principal, sealed, status = row
-        secret = self._keys.open_record(_PURPOSE, _context(key_id, account, principal), sealed).decode()
+        secret = self._keys.open_secret(_PURPOSE, (key_id, account, principal), sealed).decode()
         found = AccessKey(key_id, root_of(account, key_id), secret, status == "Active")
         if len(self._opened) >= _CACHED:
             self._opened.clear()
@@ -62,7 +62,7 @@ class Credentials:
             raise ValueError(f"'{chosen}' is not an account id: it has 12 digits")
         key_id, secret = "AKIA" + _random_id(), base64.b64encode(secrets.token_bytes(30)).decode()
         principal = root_of(chosen, key_id)
-        sealed = self._keys.seal_record(_PURPOSE, _context(key_id, chosen, principal.arn), secret.encode())
+        sealed = self._keys.seal_secret(_PURPOSE, (key_id, chosen, principal.arn), secret.encode())
         try:
             async with self._db.transaction() as tx:
                 await tx.run("access.insert_account", {"id": chosen, "created": now})
@@ -92,7 +92,10 @@ class Credentials:
 
     async def accounts(self, after: str = "", limit: int = 1_000) -> list[tuple[str, int]]:
         """Account ids and when they were created."""
-        return [(id_, created) for id_, created in await self._db.all("access.accounts", {"after": after, "limit": limit})]
+        return [
+            (id_, created)
+            for id_, created in await self._db.all("access.accounts", {"after": after, "limit": limit})
+        ]
 
 
 def random_account_id() -> str:
@@ -101,7 +104,3 @@ def random_account_id() -> str:
 
 def _random_id() -> str:
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(16))
-
-
-def _context(key_id: str, account: str, principal: str) -> bytes:
-    return f"{key_id}|{account}|{principal}".encode()

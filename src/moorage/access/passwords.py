@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from moorage.access.call import Call
 from moorage.access.credentials import Credentials
 from moorage.access.principals import Principal
 from moorage.base.clock import SECOND
 from moorage.base.errors import TokenExpired, Unauthorized
-from moorage.keys.tokens import InvalidToken, Tokens
+from moorage.keys.tokens import TokenRefused, Tokens
 
 USER = "AWS"
 PURPOSE = "registry-password"
@@ -51,23 +52,31 @@ class Login:
     """Of the credentials, when they were asked."""
 
 
+def password_for(call: Call, expires: int) -> str:
+    """A password of the caller; its user name is `AWS`. It serves every account of the region that the caller may use."""
+    claims = _Claims(call.principal.access_key_id, call.region, call.now // SECOND, expires // SECOND)
+    payload = call.services.tokens.seal(PURPOSE, claims)
+    envelope = _Envelope(payload, "", "2", "DATA_KEY", expires // SECOND)
+    return base64.b64encode(msgspec.json.encode(envelope)).decode()
+
+
 class Passwords:
+    """Reads passwords, and remembers those it has read."""
+
     def __init__(self, tokens: Tokens, credentials: Credentials) -> None:
         self._tokens = tokens
         self._credentials = credentials
         self._remembered: dict[str, Login] = {}
 
-    def issue(self, principal: Principal, region: str, now: int, expires: int) -> str:
-        """The password; the user name is `AWS`. It serves every account of the region that the principal may use."""
-        claims = _Claims(principal.access_key_id, region, now // SECOND, expires // SECOND)
-        payload = self._tokens.seal(PURPOSE, msgspec.json.encode(claims))
-        envelope = _Envelope(payload, "", "2", "DATA_KEY", expires // SECOND)
-        return base64.b64encode(msgspec.json.encode(envelope)).decode()
-
     def remembered(self, authorization: str, region: str, now: int) -> Login | None:
         """A login seen before that still holds; None asks `check`."""
         login = self._remembered.get(authorization)
-        if login is None or login.expires <= now or login.epoch != self._credentials.epoch or login.region != region:
+        if (
+            login is None
+            or login.expires <= now
+            or login.epoch != self._credentials.epoch
+            or login.region != region
+        ):
             return None
         return login
 
@@ -98,8 +107,8 @@ class Passwords:
     def _open(self, password: str) -> _Claims:
         try:
             envelope = msgspec.json.decode(base64.b64decode(password, validate=True), type=_Envelope)
-            return msgspec.json.decode(self._tokens.open(PURPOSE, envelope.payload), type=_Claims)
-        except (binascii.Error, ValueError, msgspec.DecodeError, InvalidToken):
+            return self._tokens.open(PURPOSE, envelope.payload, _Claims)
+        except (binascii.Error, ValueError, msgspec.DecodeError, TokenRefused):
             raise Unauthorized() from None
 
 

@@ -15,7 +15,9 @@ _ECR_HOST = re.compile(
     r"(?P<account>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9][a-z0-9-]{1,24})\."
     r"(?P<suffix>amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn|localhost)"
 )
-_ECR_API_HOST = re.compile(r"(?:api\.)?ecr(?:-fips)?\.[a-z0-9-]{2,25}\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws)")
+_ECR_API_HOST = re.compile(
+    r"(?:api\.)?ecr(?:-fips)?\.[a-z0-9-]{2,25}\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +72,6 @@ def _ecr_host(registry: Registry) -> str:
 
 def _is_ecr_shaped(host: str) -> bool:
     name = host.partition(":")[0]
-    return bool(_ECR_HOST.fullmatch(name) or _ECR_API_HOST.fullmatch(name)) and not name.endswith(".localhost")
+    return bool(_ECR_HOST.fullmatch(name) or _ECR_API_HOST.fullmatch(name)) and not name.endswith(
+        ".localhost"
+    )

@@ -28,6 +28,7 @@ class MoorageError(Exception):
 
 # Repositories
 
+
 class RepositoryNotFound(MoorageError):
     template = "The repository with name '{name}' does not exist in the registry with id '{registry_id}'"
 
@@ -52,6 +53,7 @@ class TooManyTags(MoorageError):
 
 
 # Images
+
 
 class ImageNotFound(MoorageError):
     template = (
@@ -108,7 +110,9 @@ class ManifestInvalid(MoorageError):
 
 
 class ManifestTooLarge(MoorageError):
-    template = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'must be at most {limit} bytes'"
+    template = (
+        "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'must be at most {limit} bytes'"
+    )
     status = 413
 
 
@@ -117,6 +121,7 @@ class LimitExceeded(MoorageError):
 
 
 # Layers
+
 
 class BlobUnknown(MoorageError):
     template = "The layer with digest '{digest}' does not exist within the repository with name '{name}'"
@@ -198,11 +203,14 @@ class SizeInvalid(MoorageError):
 
 
 class LayerReferenced(MoorageError):
-    template = "The layer with digest '{digest}' is used by an image of the repository; delete the image first"
+    template = (
+        "The layer with digest '{digest}' is used by an image of the repository; delete the image first"
+    )
     status = 405
 
 
 # Requests
+
 
 class InvalidParameter(MoorageError):
     template = "Invalid parameter at '{at}' failed to satisfy constraint: '{constraint}'"
@@ -234,6 +242,7 @@ class UnsupportedCommand(MoorageError):
 
 
 # Who and may they
+
 
 class AccessDenied(MoorageError):
     template = "User: {principal} is not authorized to perform: {action} on resource: {resource} {because}"
@@ -274,6 +283,7 @@ class TokenExpired(MoorageError):
 
 
 # The registry wire
+
 
 class NameInvalid(MoorageError):
     template = (
@@ -321,6 +331,7 @@ class PathUnknown(MoorageError):
 
 
 # Ourselves
+
 
 class KmsFailure(MoorageError):
     """A key cannot be used; `kmsError` is the KMS code (`DisabledException` and the like)."""

@@ -54,6 +54,16 @@ class Request:
     def host(self) -> str:
         return (self.header(b"host") or "").lower()
 
+    @property
+    def raw_host(self) -> bytes:
+        """As on the wire."""
+        return next((value for key, value in self.headers if key == b"host"), b"")
+
+    @property
+    def target(self) -> bytes:
+        """Path and query, as on the wire."""
+        return b"%b?%b" % (self.raw_path, self.raw_query) if self.raw_query else self.raw_path
+
     def query(self) -> list[tuple[str, str]]:
         """Decoded pairs in order. Lenient on stray separators: `?&digest=` is sent by .NET."""
         pairs = []

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 # The separators are possessive in effect (each alternative starts with another character), so matching is linear.
-REPOSITORY_PATTERN = (
-    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
-)
+REPOSITORY_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 REPOSITORY_MIN, REPOSITORY_MAX = 2, 256  # botocore ecr 2015-09-21, RepositoryName
 TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 

@@ -65,7 +65,7 @@ def reply_for(error: MoorageError) -> Reply:
     if isinstance(error, e.MethodNotAllowed):
         headers.append((b"allow", str(error.facts["allowed"]).encode()))
     if isinstance(error, e.RangeNotSatisfiable):
-        headers.append((b"content-range", b"bytes */%d" % error.facts["size"]))
+        headers.append((b"content-range", b"bytes */%d" % int(str(error.facts["size"]))))
     return Reply(status, headers, body)
 
 

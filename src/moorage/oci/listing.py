@@ -68,7 +68,7 @@ class _Descriptor(msgspec.Struct, rename="camel", omit_defaults=True):
     digest: str
     size: int
     artifact_type: str | None = None
-    annotations: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    annotations: dict[str, str] = {}
 
 
 class _Index(msgspec.Struct, rename="camel"):

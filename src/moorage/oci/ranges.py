@@ -6,7 +6,9 @@ import re
 
 from moorage.base.errors import BadRequest, RangeNotSatisfiable
 
-RANGES_MAX = 1_024  # containers/storage asks for so many for zstd:chunked; more is answered 400, "ask for fewer"
+RANGES_MAX = (
+    1_024  # containers/storage asks for so many for zstd:chunked; more is answered 400, "ask for fewer"
+)
 AMPLIFICATION_MAX = 2  # all ranges together, in lengths of the blob
 
 _UNIT = "bytes="

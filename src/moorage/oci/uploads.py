@@ -87,7 +87,9 @@ async def _finish(
     call: Call, target: Target, request: Request, repository: Repository, upload: OpenUpload, digest: Digest
 ) -> Reply:
     try:
-        await session.finish(call, repository, upload, [digest], request.body.batches(), first=_first_byte(request))
+        await session.finish(
+            call, repository, upload, [digest], request.body.batches(), first=_first_byte(request)
+        )
     except RangeNotInOrder as error:
         return _out_of_order(target, upload, error)
     return _created(target, digest)
@@ -101,7 +103,9 @@ async def _mount(call: Call, repository: Repository, sent: str, source: str | No
         return None
     for holder in await layers.holders(call, repository, digest, source):
         arn = str(RepositoryArn(call.account, call.region, holder.repository))
-        if allows(call, "ecr:GetDownloadUrlForLayer", arn) and await layers.mount(call, repository, digest, holder):
+        if allows(call, "ecr:GetDownloadUrlForLayer", arn) and await layers.mount(
+            call, repository, digest, holder
+        ):
             return digest
     return None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from moorage.access import downloads, paging, passwords
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
 from moorage.access.passwords import Passwords
@@ -25,7 +26,7 @@ from moorage.config import Settings
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads
-from moorage.keys.root import root_key
+from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.server import schedule
@@ -39,8 +40,10 @@ from moorage.store.db.connect import connect
 from moorage.store.db.statements import Statements
 
 BACKLOG = 2_048
+ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
 _DEFAULT_ACCOUNT = "default-account"
+_TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,13 @@ async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
     Raise `DataDirectoryInUse`, `SchemaTooNew` or `RootKeyUnusable`; each says what to do.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    root = root_key(settings.root_key, os.environ)
-    db = await connect(f"sqlite:///{settings.data.resolve() / 'moorage.db'}", Statements.discover())
+    root = _root_key(settings)
+    db = await connect(f"sqlite:///{settings.database.resolve()}", Statements.discover())
     workers = ThreadPoolExecutor(_worker_threads(), thread_name_prefix="work")
     memory = settings.memory_cache_bytes
     blobs = SealedBlobs(DiskBlobs(settings.data), OpenedBlobs(memory, memory // 2) if memory else None)
     try:
-        keys = await Keyring.open(db, root)
+        keys = Keyring(db, root, system_clock)
         credentials = Credentials(db, keys)
         account, created = await _default_account(credentials, settings)
         default = Registry(account, settings.region)
@@ -76,7 +79,7 @@ async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
             db=db,
             blobs=blobs,
             keys=keys,
-            tokens=Tokens(keys),
+            tokens=Tokens(await keys.token_keys(_TOKEN_PURPOSES)),
             addresses=Addresses(default, f"{settings.hostname}:{port}"),
             clock=system_clock,
             limits=_limits(settings),
@@ -121,6 +124,7 @@ class Application:
         self._recorder = Recorder(writes_lines=installation.settings.access_log)
         self._pipeline = Pipeline(
             services,
+            installation.credentials,
             Passwords(services.tokens, installation.credentials),
             Signatures(installation.credentials),
             self._recorder,
@@ -147,6 +151,21 @@ class Application:
 
     def next_request_id(self) -> bytes:
         return self._recorder.next_request_id()
+
+
+def _root_key(settings: Settings) -> RootKey:
+    """From the environment, else from its file, which is made at the first start and only then."""
+    if value := os.environ.get(ROOT_KEY_VARIABLE):
+        return RootKey.decode(value)
+    try:
+        return read_root_key(settings.root_key)
+    except FileNotFoundError:
+        if settings.database.exists():
+            raise RootKeyRefused(
+                f"{settings.root_key} is missing: without the root key nothing in {settings.data} can be read; restore "
+                "it, or name it with --root-key-file"
+            ) from None
+        return create_root_key(settings.root_key)
 
 
 async def _default_account(credentials: Credentials, settings: Settings) -> tuple[str, AccessKey | None]:
@@ -196,7 +215,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _uvicorn_config(application: Application) -> uvicorn.Config:
     return uvicorn.Config(
-        application,  # type: ignore[arg-type]  # ASGI: uvicorn's own scope types are narrower than a dict
+        application,
         http=RegistryProtocol,
         ws="none",
         lifespan="off",

@@ -191,7 +191,8 @@ def read_whole(body: BlobBody) -> bytes:
     """A small body, unsealed at once. Close the source."""
     try:
         return b"".join(
-            part if isinstance(part, bytes) else _read(body, part[0], part[1] - part[0]) for part in body.segments
+            part if isinstance(part, bytes) else _read(body, part[0], part[1] - part[0])
+            for part in body.segments
         )
     finally:
         body.source.close()

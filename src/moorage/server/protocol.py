@@ -110,7 +110,7 @@ class RegistryProtocol(HttpToolsProtocol):
             exchange.body.expect_continue()
             self.expect_100_continue = False  # the body says when, not uvicorn
         self.body = exchange.body
-        self.scope["extensions"] = {"moorage": exchange}  # type: ignore[typeddict-item]  # our own extension
+        self.scope["extensions"] = {"moorage": exchange}  # type: ignore[dict-item]  # our own extension
         super().on_headers_complete()
         exchange.cycle = self.cycle
 
@@ -166,7 +166,9 @@ class RegistryProtocol(HttpToolsProtocol):
         """The answer is on its way: on to the next request, or to the end of the connection."""
         cycle.response_started = cycle.response_complete = True
         if closes and self.body is not None and not self.body.is_over:
-            self._is_lingering = True  # closing now would reset the connection under the client's reading of the answer
+            self._is_lingering = (
+                True  # closing now would reset the connection under the client's reading of the answer
+            )
             self.flow.resume_reading()
         elif closes:
             self.transport.close()

@@ -33,4 +33,12 @@ class Recorder:
         self.count(status)
         if self._writes_lines:
             agent = request.header(b"user-agent") or "-"
-            _access_log.info("%s %s %s %s %d %r", request_id, request.client, request.method, request.path, status, agent[:120])
+            _access_log.info(
+                "%s %s %s %s %d %r",
+                request_id,
+                request.client,
+                request.method,
+                request.path,
+                status,
+                agent[:120],
+            )

@@ -10,15 +10,21 @@ from moorage.base.http import Headers
 
 NO_BODY = frozenset({204, 304})
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus
+}
 
 # On every answer: nothing may be cached, sniffed or compressed on the way unless its own headers say so.
 _ALWAYS = b"docker-distribution-api-version: registry/2.0\r\nx-content-type-options: nosniff\r\n"
 
 
-def render_head(status: int, headers: Headers, length: int | None, date: bytes, request_id: bytes, *, closes: bool) -> bytes:
+def render_head(
+    status: int, headers: Headers, length: int | None, date: bytes, request_id: bytes, *, closes: bool
+) -> bytes:
     """`length` None: the headers have their own Content-Length, or the status has none."""
-    return b"".join((render_varying(status, date, request_id), render_constant(headers, length, closes=closes)))
+    return b"".join(
+        (render_varying(status, date, request_id), render_constant(headers, length, closes=closes))
+    )
 
 
 def render_varying(status: int, date: bytes, request_id: bytes) -> bytes:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.registry.images import find
 from moorage.registry.images.find import Image
+from moorage.registry.images.identify import Failure, identify
+from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
+
+Removed = list[tuple[Digest, str | None]]
+"""A pair for each tag that went; for an untagged image one without tag."""
 
 
 async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
@@ -22,25 +29,60 @@ async def remove_image(call: Call, repository: Repository, digest: Digest) -> bo
     """Delete the image and every tag on it at once. An index that has it as a child becomes sparse. False if absent."""
     async with call.db.transaction() as tx:
         image = await find.by_digest(tx, repository, digest)
-        if image is None:
-            return False
-        await erase(call, tx, image)
+        if image is not None:
+            await erase(tx, image.id, call.now + call.limits.grace_us)
+            tx.changed(repository.id)
+    return image is not None
+
+
+async def remove_all(
+    call: Call, repository: Repository, asked: Sequence[tuple[str | None, str | None]]
+) -> list[Removed | Failure]:
+    """BatchDeleteImage: for each (digest, tag) what went, or why not, in the order asked; all in one transaction.
+
+    Indexes go first, so that their children in the same request are free.
+    """
+    results: dict[int, Removed | Failure] = {}
+    async with call.db.transaction() as tx:
+        found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
+        for n in sorted(range(len(asked)), key=lambda n: not _is_index(found[n])):
+            results[n] = await _remove_one(call, tx, repository, *asked[n])
         tx.changed(repository.id)
-    return True
+    return [results[n] for n in range(len(asked))]
 
 
-async def parents(tx: Transaction, repository: Repository, digest: Digest) -> list[Digest]:
+async def erase(tx: Transaction, image: int, not_before: int) -> None:
+    """Inside the caller's transaction: tags, what the image referred to, the image."""
+    await tx.run("images.delete_tags_of", {"image": image})
+    await tx.run("images.abandon_blobs", {"image": image, "not_before": not_before})
+    await tx.run("images.delete", {"image": image})
+
+
+async def _remove_one(
+    call: Call, tx: Transaction, repository: Repository, digest: str | None, tag: str | None
+) -> Removed | Failure:
+    image = await identify(tx, repository, digest, tag)
+    if isinstance(image, Failure):
+        return image
+    tags = await find.tags_of(tx, image)
+    parents = await _parents(tx, repository, image.digest)
+    if tag is not None and (parents or len(tags) > 1):  # an index's child stays, untagged
+        await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
+        return [(image.digest, tag)]
+    if parents:
+        listed = ", ".join(map(str, parents))
+        return Failure(
+            "ImageReferencedByManifestList", f"Requested image referenced by manifest list: [{listed}]"
+        )
+    await erase(tx, image.id, call.now + call.limits.grace_us)
+    return [(image.digest, name) for name in tags] or [(image.digest, None)]
+
+
+async def _parents(tx: Transaction, repository: Repository, digest: Digest) -> list[Digest]:
     """The indexes of the repository that have it as a child."""
     rows = await tx.all("images.parents", {"repository": repository.id, "child": digest.packed})
     return [Digest.unpack(packed) for (packed,) in rows]
 
 
-async def erase(call: Call, tx: Transaction, image: Image) -> None:
-    """Inside the caller's transaction: tags, what it referred to, the image."""
-    await erase_row(tx, image.id, call.now + call.limits.grace_us)
-
-
-async def erase_row(tx: Transaction, image: int, not_before: int) -> None:
-    await tx.run("images.delete_tags_of", {"image": image})
-    await tx.run("images.abandon_blobs", {"image": image, "not_before": not_before})
-    await tx.run("images.delete", {"image": image})
+def _is_index(found: Image | Failure) -> bool:
+    return isinstance(found, Image) and found.media_type in INDEX_TYPES

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.registry.repositories.repository import Repository
-from moorage.store.db.api import Reads, Row
+from moorage.store.db.api import Reads, Row, Values
 
-ACTIVE: tuple[str, ...] = ("ACTIVE",)
+Status = Literal["ACTIVE", "ARCHIVED", "ACTIVATING"]
+ACTIVE: tuple[Status, ...] = ("ACTIVE",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Image:
     image_size: int
     subject: Digest | None
     pushed: int
-    status: str
+    status: Status
     archived: int | None
     activated: int | None
     pulled: int | None
@@ -78,7 +80,7 @@ async def page(
 ) -> list[Image]:
     """Newest first, each with its tags, from after (pushed, packed digest). `tag_status`: TAGGED, UNTAGGED or ANY."""
     pushed, digest = after
-    values = {"repository": repository.id, "pushed": pushed, "digest": digest}
+    values: Values = {"repository": repository.id, "pushed": pushed, "digest": digest}
     rows = await call.db.all(
         "images.image_page" + _SUFFIX[tag_status], {**values, "statuses": list(statuses), "limit": limit}
     )
@@ -95,7 +97,13 @@ async def id_page(
 ) -> list[ImageId]:
     """By (digest, tag), from after that pair."""
     digest, tag = after
-    values = {"repository": repository.id, "digest": digest, "tag": tag, "statuses": list(statuses), "limit": limit}
+    values: Values = {
+        "repository": repository.id,
+        "digest": digest,
+        "tag": tag,
+        "statuses": list(statuses),
+        "limit": limit,
+    }
     rows = await call.db.all("images.id_page" + _SUFFIX[tag_status], values)
     return [ImageId(Digest.unpack(packed), name or None) for packed, name in rows]
 
@@ -110,7 +118,21 @@ _SUFFIX = {"ANY": "", "TAGGED": "_tagged", "UNTAGGED": "_untagged"}
 
 
 def _image(row: Row) -> Image:
-    id_, digest, media, artifact, config, manifest_size, size, subject, pushed, status, archived, activated, *rest = row
+    (
+        id_,
+        digest,
+        media,
+        artifact,
+        config,
+        manifest_size,
+        size,
+        subject,
+        pushed,
+        status,
+        archived,
+        activated,
+        *rest,
+    ) = row
     return Image(
         id=id_,
         digest=Digest.unpack(digest),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moorage.access.call import Services
-from moorage.registry.images.delete import erase_row
+from moorage.registry.images.delete import erase
 from moorage.registry.uploads import job as uploads_job
 
 BATCH = 100  # images a transaction
@@ -30,5 +30,5 @@ async def _purge_images(services: Services, repository: int) -> bool:
     async with services.db.transaction() as tx:
         images = await tx.all("images.some_of", {"repository": repository, "limit": BATCH})
         for (image,) in images:  # a few statements for each: a batch keeps the writer for some 10 ms
-            await erase_row(tx, image, services.clock())
+            await erase(tx, image, services.clock())
     return bool(images)

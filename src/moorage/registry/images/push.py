@@ -19,7 +19,7 @@ from moorage.base.errors import (
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.repositories.repository import Repository, confirm
-from moorage.store.db.api import Transaction, UniqueViolation
+from moorage.store.db.api import Transaction, UniqueViolation, Values
 
 TAGS_PER_IMAGE = 1_000  # AWS quota, only with `quotas = aws`
 
@@ -30,6 +30,8 @@ class Pushed:
     manifest: Manifest
     is_new: bool
     """The repository did not have the digest before."""
+    was_restored: bool
+    """It was archived."""
     moved: tuple[str, ...]
     """Tags that point at it now and did not before."""
 
@@ -66,25 +68,29 @@ async def push_image(
         async with call.db.transaction() as tx:
             await confirm(tx, repository)
             size = await _check_references(call, tx, repository, manifest)
-            image, is_new = await _store(call, tx, repository, digest, manifest, len(content), size, sealed)
+            image, is_new, was_restored = await _store(
+                call, tx, repository, digest, manifest, len(content), size, sealed
+            )
             await _refer(tx, repository, image, manifest)
-            moved = [tag for tag in tags if await _set_tag(call, tx, repository, image, digest, tag, strict=strict)]
+            moved = [
+                tag for tag in tags if await _set_tag(call, tx, repository, image, digest, tag, strict=strict)
+            ]
             if call.limits.aws_quotas:
                 await _check_tag_quota(tx, repository, image, tags)
             tx.changed(repository.id)
     except UniqueViolation:  # two pushes of one protected tag: the constraint let one of them through
         raise ImageTagAlreadyExists(tag=", ".join(tags), name=repository.name) from None
-    return Pushed(digest, manifest, is_new, tuple(moved))
+    return Pushed(digest, manifest, is_new, was_restored, tuple(moved))
 
 
 async def _check_references(call: Call, tx: Transaction, repository: Repository, manifest: Manifest) -> int:
     """2a. Return the size of the image: its layers, or of an index the largest child (ECR: ImageDetail)."""
-    values = {"repository": repository.id}
+    values: Values = {"repository": repository.id}
     blobs = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
     rows = await tx.all("uploads.layers", {**values, "digests": [digest.packed for digest in blobs]})
     present = {packed for packed, _, _ in rows}
     children = list(dict.fromkeys(child.digest for child in manifest.children))
-    sizes = dict(await tx.all("images.existing", {**values, "digests": [child.packed for child in children]}))
+    sizes: dict[bytes, int] = dict(await tx.all("images.existing", {**values, "digests": [child.packed for child in children]}))
     if not _may_miss_references(call, repository):
         facts = {"name": repository.name, "registry_id": repository.registry.account}
         absent = [str(digest) for digest in blobs if digest.packed not in present]
@@ -110,9 +116,9 @@ async def _store(
     manifest_size: int,
     image_size: int,
     sealed: bytes,
-) -> tuple[int, bool]:
-    """2b. Return the row's id, and whether it is a new one."""
-    key = {"repository": repository.id, "digest": digest.packed}
+) -> tuple[int, bool, bool]:
+    """2b. Return the row's id, whether it is a new one, and whether it was archived."""
+    key: Values = {"repository": repository.id, "digest": digest.packed}
     inserted = await tx.run(
         "images.insert",
         {
@@ -123,21 +129,22 @@ async def _store(
             "manifest_size": manifest_size,
             "image_size": image_size,
             "subject": manifest.subject.packed if manifest.subject else None,
-            "annotations": msgspec.json.encode(manifest.annotations).decode() if manifest.annotations else None,
+            "annotations": msgspec.json.encode(manifest.annotations).decode()
+            if manifest.annotations
+            else None,
             "pushed": call.now,
             "sealed_manifest": sealed,
         },
     )
-    if not inserted:
-        await tx.run("images.restore", {**key, "now": call.now})
+    restored = 0 if inserted else await tx.run("images.restore", {**key, "now": call.now})
     row = await tx.one("images.id_of", key)
     assert row is not None  # it was inserted or it was there
-    return row[0], bool(inserted)
+    return row[0], bool(inserted), bool(restored)
 
 
 async def _refer(tx: Transaction, repository: Repository, image: int, manifest: Manifest) -> None:
     """2c."""
-    for_image = {"image": image, "repository": repository.id}
+    for_image: Values = {"image": image, "repository": repository.id}
     blobs = {blob.digest.packed for blob in manifest.blobs}
     if blobs:
         await tx.run("images.insert_blob", [{**for_image, "digest": packed} for packed in blobs])
@@ -153,7 +160,7 @@ async def _set_tag(
     call: Call, tx: Transaction, repository: Repository, image: int, digest: Digest, tag: str, *, strict: bool
 ) -> bool:
     """2d. Return whether the tag points elsewhere than before."""
-    row = {"repository": repository.id, "tag": tag}
+    row: Values = {"repository": repository.id, "tag": tag}
     target = await tx.one("images.tag_target", row)
     is_protected = repository.mutability.protects(tag)
     is_same = target is not None and target[0] == digest.packed

@@ -15,9 +15,10 @@ from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.base.errors import InvalidDigest
 from moorage.registry.images import find
+from moorage.registry.images.find import Status
 from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.repositories.repository import Repository
-from moorage.store.db.api import Row
+from moorage.store.db.api import Row, Values
 
 FALLBACK_HEX = 64  # the tag grammar has no room for the 128 of sha512
 
@@ -31,7 +32,7 @@ class Referrer:
     size: int
     artifact_type: str | None
     annotations: dict[str, str]
-    status: str
+    status: Status
     cursor: int
 
 
@@ -39,9 +40,11 @@ async def page(
     call: Call, repository: Repository, subject: Digest, artifact_types: Sequence[str], after: int, limit: int
 ) -> list[Referrer]:
     """At most `limit` that are recorded, in order of arrival; the first page also has those of the fallback tag."""
-    values = {"repository": repository.id, "subject": subject.packed, "after": after, "limit": limit}
+    values: Values = {"repository": repository.id, "subject": subject.packed, "after": after, "limit": limit}
     if artifact_types:
-        rows = await call.db.all("images.referrers_of_type", {**values, "artifact_types": list(artifact_types)})
+        rows = await call.db.all(
+            "images.referrers_of_type", {**values, "artifact_types": list(artifact_types)}
+        )
     else:
         rows = await call.db.all("images.referrers", values)
     recorded = [_referrer(row) for row in rows]

@@ -6,22 +6,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from moorage.base.errors import InvalidParameter
 
 FILTERS_MAX = 5
 WILDCARDS_MAX = 2  # stars in one filter; terraform-provider-aws documents AWS's bound
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
-MODES = ("MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION")
+
+Mode = Literal["MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutability:
-    mode: str = "MUTABLE"
+    mode: Mode = "MUTABLE"
     filters: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, mode: str, filters: Sequence[str] | None) -> Mutability:
+    def parse(cls, mode: Mode, filters: Sequence[str] | None) -> Mutability:
         """Check what a caller sent; raise `InvalidParameter` in ECR's words."""
         at = "imageTagMutabilityExclusionFilters"
         excludes = mode.endswith("_WITH_EXCLUSION")
@@ -37,7 +39,9 @@ class Mutability:
             )
         for text in filters or ():
             if not _FILTER.fullmatch(text) or text.count("*") > WILDCARDS_MAX:
-                raise InvalidParameter(at=at, constraint=f"Invalid filter '{text}': at most {WILDCARDS_MAX} wildcards")
+                raise InvalidParameter(
+                    at=at, constraint=f"Invalid filter '{text}': at most {WILDCARDS_MAX} wildcards"
+                )
         return cls(mode, tuple(filters or ()))
 
     def protects(self, tag: str) -> bool:

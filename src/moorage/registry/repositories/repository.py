@@ -59,7 +59,8 @@ async def find_all(call: Call, names: Sequence[str], account: str | None) -> lis
     """Those named, in the order asked, each once; any that is missing fails the call (DescribeRepositories)."""
     registry = Registry(account or call.account, call.region)
     rows = await call.db.all(
-        "repositories.by_names", {"account": registry.account, "region": registry.region, "names": list(names)}
+        "repositories.by_names",
+        {"account": registry.account, "region": registry.region, "names": list(names)},
     )
     found = {repository.name: repository for repository in map(_repository, rows)}
     for name in names:
@@ -141,7 +142,20 @@ async def delete(call: Call, name: str, account: str | None, *, force: bool) -> 
 
 
 def _repository(row: Row) -> Repository:
-    (id_, account, region, name, created, mode, filters, scan_on_push, encryption_type, key_arn, domain, missing) = row
+    (
+        id_,
+        account,
+        region,
+        name,
+        created,
+        mode,
+        filters,
+        scan_on_push,
+        encryption_type,
+        key_arn,
+        domain,
+        missing,
+    ) = row
     return Repository(
         id=id_,
         registry=Registry(account, region),

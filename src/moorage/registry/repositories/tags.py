@@ -23,7 +23,9 @@ async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
             raise InvalidTagParameter()
     if not tags:
         return
-    await tx.run("repositories.set_tag", [{"arn": arn, "key": key, "value": value} for key, value in tags.items()])
+    await tx.run(
+        "repositories.set_tag", [{"arn": arn, "key": key, "value": value} for key, value in tags.items()]
+    )
     if len(await tx.all("repositories.tags_of", {"arn": arn})) > TAGS_MAX:
         raise TooManyTags()
 

@@ -15,7 +15,7 @@ from moorage.base.digest import Digest
 from moorage.base.errors import BlobUnknown, Corrupted, LayerReferenced
 from moorage.keys.sealed import SealedReader
 from moorage.registry.repositories.repository import Repository, confirm
-from moorage.store.db.api import Transaction
+from moorage.store.db.api import Transaction, Values
 
 RENEW_AFTER = 10 * MINUTE  # a candidate is pushed forward at most so often
 HOLDERS_TRIED = 16  # repositories tried by a mount that names none (decisions, 21)
@@ -88,12 +88,13 @@ async def store(
         await confirm(tx, repository)
         existing = await tx.one("uploads.stored", {"domain": repository.domain, "digest": sha256.packed})
         if existing is None:
-            row = {"id": blob, "domain": repository.domain, "digest": sha256.packed, "size": size}
+            row: Values = {"id": blob, "domain": repository.domain, "digest": sha256.packed, "size": size}
             await tx.run("uploads.insert_blob", {**row, "wrapped_key": wrapped_key, "created": call.now})
         stored: bytes = blob if existing is None else existing[0]
         for digest in (sha256, *others):
             await tx.run(
-                "uploads.insert_digest", {"domain": repository.domain, "digest": digest.packed, "blob": stored}
+                "uploads.insert_digest",
+                {"domain": repository.domain, "digest": digest.packed, "blob": stored},
             )
             await _link(call, tx, repository, digest, stored)
         await tx.run("uploads.end", {"id": upload_id})
@@ -103,7 +104,7 @@ async def store(
 
 async def holders(call: Call, repository: Repository, digest: Digest, source: str | None) -> list[Holder]:
     """Repositories of the same registry and encryption domain that could give the layer: `source`, or any few."""
-    values = {
+    values: Values = {
         "digest": digest.packed,
         "account": repository.registry.account,
         "region": repository.registry.region,
@@ -131,7 +132,7 @@ async def mount(call: Call, repository: Repository, digest: Digest, holder: Hold
 async def remove(call: Call, repository: Repository, digest: Digest) -> None:
     """Unlink a layer that no image uses; its blob goes with the last link."""
     async with call.db.transaction() as tx:
-        values = {"repository": repository.id, "digest": digest.packed}
+        values: Values = {"repository": repository.id, "digest": digest.packed}
         row = await tx.one("uploads.unlink", values)
         if row is None:
             if await tx.one("uploads.is_referenced", values):
@@ -149,7 +150,7 @@ async def doom_unlinked(tx: Transaction, blobs: Sequence[bytes]) -> None:
 
 
 async def _link(call: Call, tx: Transaction, repository: Repository, digest: Digest, blob: bytes) -> None:
-    values = {"repository": repository.id, "digest": digest.packed}
+    values: Values = {"repository": repository.id, "digest": digest.packed}
     await tx.run("uploads.link", {**values, "blob": blob, "linked": call.now})
     await tx.run("uploads.add_candidate", {**values, "not_before": call.now + call.limits.grace_us})
 
@@ -157,11 +158,18 @@ async def _link(call: Call, tx: Transaction, repository: Repository, digest: Dig
 async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]) -> None:
     """Push candidates forward that were not pushed lately; layers in use cost no write."""
     horizon = call.now + call.limits.grace_us
-    stale = [digest for digest, not_before in asked if not_before is not None and not_before < horizon - RENEW_AFTER]
+    stale = [
+        digest
+        for digest, not_before in asked
+        if not_before is not None and not_before < horizon - RENEW_AFTER
+    ]
     if not stale:
         return
     async with call.db.transaction() as tx:
         await tx.run(
             "uploads.add_candidate",
-            [{"repository": repository.id, "digest": digest.packed, "not_before": horizon} for digest in stale],
+            [
+                {"repository": repository.id, "digest": digest.packed, "not_before": horizon}
+                for digest in stale
+            ],
         )

@@ -17,7 +17,9 @@ from moorage.keys.receiving import OpenUpload
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers
 
-INLINE_BYTES = 65_536  # hashing and sealing so much costs less than handing it to a thread (70 µs against 90 µs)
+INLINE_BYTES = (
+    65_536  # hashing and sealing so much costs less than handing it to a thread (70 µs against 90 µs)
+)
 
 
 async def begin(call: Call, repository: Repository, *, sha512: bool = False) -> OpenUpload:
@@ -50,9 +52,13 @@ async def begin(call: Call, repository: Repository, *, sha512: bool = False) -> 
 def find(call: Call, repository: Repository, upload_id: str) -> OpenUpload:
     """The caller's open session; a foreign, finished, expired or unknown one is the same to a stranger."""
     upload = call.services.uploads.get(upload_id)
-    is_callers = upload is not None and upload.repository == repository.id and upload.owner == call.principal.owner_id
+    is_callers = (
+        upload is not None and upload.repository == repository.id and upload.owner == call.principal.owner_id
+    )
     if upload is None or not is_callers or (upload.expires <= call.now and not upload.busy):
-        raise UploadNotFound(upload_id=upload_id, name=repository.name, registry_id=repository.registry.account)
+        raise UploadNotFound(
+            upload_id=upload_id, name=repository.name, registry_id=repository.registry.account
+        )
     return upload
 
 
@@ -64,6 +70,13 @@ async def append(
         await _receive(call, upload, batches)
     upload.expires = call.now + call.limits.upload_idle_us
     return upload.writer.received
+
+
+def note_part(upload: OpenUpload, size: int, minimum: int) -> None:
+    """Count a part of the API: all but the last must have `minimum` bytes, which only the next one shows."""
+    upload.has_short_part = upload.has_short_part or (upload.parts > 0 and upload.last_part_bytes < minimum)
+    upload.parts += 1
+    upload.last_part_bytes = size
 
 
 async def finish(
@@ -98,7 +111,10 @@ async def finish(
         # 3
         await call.services.work(upload.writer.finish)
         # 4
-        names = [own["sha256"], *(digest for digest in dict.fromkeys(digests) if digest.algorithm != "sha256")]
+        names = [
+            own["sha256"],
+            *(digest for digest in dict.fromkeys(digests) if digest.algorithm != "sha256"),
+        ]
         domain = await call.keys.domain_by_id(repository.domain)
         is_kept = await layers.store(
             call,

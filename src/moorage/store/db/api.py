@@ -12,6 +12,8 @@ from typing import Any, Protocol
 Value = int | str | bytes | None | Sequence[int] | Sequence[str] | Sequence[bytes]
 """A bound value. A sequence fills `IN :name`; an empty one matches nothing."""
 
+Values = Mapping[str, Value]
+
 Row = tuple[Any, ...]
 """Columns in the order of the statement's SELECT or RETURNING list. Typed by the slice that reads it."""
 

@@ -1,0 +1,8 @@
+"""Every slice's operations: importing this registers them all. The order plays no part."""
+
+from moorage.registry.account import operations as account
+from moorage.registry.images import operations as images
+from moorage.registry.repositories import operations as repositories
+from moorage.registry.uploads import operations as uploads
+
+SLICES = (account, images, repositories, uploads)

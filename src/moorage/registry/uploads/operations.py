@@ -1,0 +1,172 @@
+"""The ECR operations on layers: the upload that SDKs drive part by part, and the download URL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from moorage.access.call import Call
+from moorage.access.downloads import download_url
+from moorage.aws.operation import operation
+from moorage.aws.shapes.ecr import (
+    BatchCheckLayerAvailabilityRequest,
+    BatchCheckLayerAvailabilityResponse,
+    CompleteLayerUploadRequest,
+    CompleteLayerUploadResponse,
+    GetDownloadUrlForLayerRequest,
+    GetDownloadUrlForLayerResponse,
+    InitiateLayerUploadRequest,
+    InitiateLayerUploadResponse,
+    Layer,
+    LayerFailure,
+    UploadLayerPartRequest,
+    UploadLayerPartResponse,
+)
+from moorage.base.digest import Digest
+from moorage.base.errors import (
+    BlobUnknown,
+    DigestMismatch,
+    EmptyUpload,
+    InvalidDigest,
+    InvalidLayer,
+    InvalidLayerPart,
+    LayerAlreadyExists,
+    LayerInaccessible,
+    LayerNotFound,
+    LayerPartTooSmall,
+    RangeNotInOrder,
+)
+from moorage.keys.receiving import OpenUpload
+from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
+from moorage.registry.uploads import layers, session
+
+PART_BYTES = 10 << 20  # what InitiateLayerUpload proposes, as Amazon's does
+
+
+@operation
+async def batch_check_layer_availability(
+    call: Call, request: BatchCheckLayerAvailabilityRequest
+) -> BatchCheckLayerAvailabilityResponse:
+    """A digest that is not here is UNAVAILABLE, not a failure; what is no digest is one."""
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    asked: list[Digest] = []
+    failures: list[LayerFailure] = []
+    for text in request.layer_digests:
+        try:
+            asked.append(Digest.parse(text))
+        except InvalidDigest:
+            failures.append(_failure(text))
+    sizes = await layers.sizes(call, repository, asked)
+    return BatchCheckLayerAvailabilityResponse(
+        layers=[_availability(digest, sizes.get(digest)) for digest in asked], failures=failures
+    )
+
+
+@operation
+async def initiate_layer_upload(
+    call: Call, request: InitiateLayerUploadRequest
+) -> InitiateLayerUploadResponse:
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    upload = await session.begin(call, repository)
+    return InitiateLayerUploadResponse(upload_id=upload.id, part_size=PART_BYTES)
+
+
+@operation
+async def upload_layer_part(call: Call, request: UploadLayerPartRequest) -> UploadLayerPartResponse:
+    """Offsets are zero-based and inclusive; parts come in order."""
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    upload = session.find(call, repository, request.upload_id)
+    part = request.layer_part_blob
+    if len(part) != request.part_last_byte - request.part_first_byte + 1:
+        raise _out_of_order(repository, upload, request.part_first_byte)
+    try:
+        received = await session.append(call, upload, _one_batch(part), first=request.part_first_byte)
+    except RangeNotInOrder:
+        raise _out_of_order(repository, upload, request.part_first_byte) from None
+    session.note_part(upload, len(part), call.limits.layer_part_min_bytes)
+    return UploadLayerPartResponse(
+        registry_id=repository.registry.account,
+        repository_name=repository.name,
+        upload_id=upload.id,
+        last_byte_received=received - 1,
+    )
+
+
+@operation
+async def complete_layer_upload(
+    call: Call, request: CompleteLayerUploadRequest
+) -> CompleteLayerUploadResponse:
+    """Every digest given must be the layer's. A layer that the repository has already ends the session all the same."""
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    upload = session.find(call, repository, request.upload_id)
+    facts = {"upload_id": upload.id, "name": repository.name, "registry_id": repository.registry.account}
+    if not upload.parts:
+        raise EmptyUpload(**facts)
+    if upload.has_short_part:
+        raise LayerPartTooSmall()
+    digests = [Digest.parse(text) for text in request.layer_digests]
+    is_known = bool(await layers.sizes(call, repository, digests))
+    try:
+        digest = await session.finish(call, repository, upload, digests)
+    except DigestMismatch:
+        raise InvalidLayer() from None
+    if is_known:
+        raise LayerAlreadyExists(digest=digest, name=repository.name, registry_id=repository.registry.account)
+    return CompleteLayerUploadResponse(
+        registry_id=repository.registry.account,
+        repository_name=repository.name,
+        upload_id=upload.id,
+        layer_digest=str(digest),
+    )
+
+
+@operation
+async def get_download_url_for_layer(
+    call: Call, request: GetDownloadUrlForLayerRequest
+) -> GetDownloadUrlForLayerResponse:
+    """Only a layer that an image refers to can be downloaded."""
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    facts = {
+        "digest": request.layer_digest,
+        "name": repository.name,
+        "registry_id": repository.registry.account,
+    }
+    try:
+        layer = await layers.find(call, repository, Digest.parse(request.layer_digest))
+    except (BlobUnknown, InvalidDigest):
+        raise LayerNotFound(**facts) from None
+    if layer.is_candidate:
+        raise LayerInaccessible(**facts)
+    return GetDownloadUrlForLayerResponse(
+        download_url=download_url(call, repository.name, layer.digest), layer_digest=str(layer.digest)
+    )
+
+
+def _availability(digest: Digest, size: int | None) -> Layer:
+    if size is None:
+        return Layer(layer_digest=str(digest), layer_availability="UNAVAILABLE")
+    return Layer(layer_digest=str(digest), layer_availability="AVAILABLE", layer_size=size)
+
+
+def _failure(text: str) -> LayerFailure:
+    if not text.strip():
+        reason = "The layer digest is missing"
+        return LayerFailure(layer_digest=text, failure_code="MissingLayerDigest", failure_reason=reason)
+    reason = "The layer digest must be sha256 or sha512 with lower-case hexadecimal digits"
+    return LayerFailure(layer_digest=text, failure_code="InvalidLayerDigest", failure_reason=reason)
+
+
+def _out_of_order(repository: Repository, upload: OpenUpload, first: int) -> InvalidLayerPart:
+    received = upload.writer.received
+    return InvalidLayerPart(
+        first=first,
+        expected=received,
+        registryId=repository.registry.account,
+        repositoryName=repository.name,
+        uploadId=upload.id,
+        lastValidByteReceived=received - 1,
+    )
+
+
+async def _one_batch(part: bytes) -> AsyncIterator[memoryview]:
+    yield memoryview(part)

@@ -1,4 +1,4 @@
-"""Buffers that are used again: allocating half a MiB costs as much as sealing it, and threads would each keep one."""
+"""Buffers that are used again: allocating half a MiB anew for each batch costs page faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Buffers:
-    """Buffers of one size. As many exist as are in use at once; at most `kept` of those are kept afterwards."""
+    """Buffers of one size. As many exist as are in use at once; at most `kept` stay afterwards."""
 
     def __init__(self, size: int, kept: int) -> None:
         self._size = size

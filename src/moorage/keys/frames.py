@@ -1,11 +1,11 @@
-"""The sealed file: a header and frames of AES-256-GCM. Pure: bytes in, bytes out; docs/format.md is the contract.
+"""The sealed file: a header and frames of AES-256-GCM. Pure; docs/format.md is the contract.
 
     offset 0             header, 64 bytes
     offset 64 + i*65552  frame i: up to 65,536 bytes of ciphertext and a tag of 16
 
-This is STREAM (Hoang, Reyhanitabar, Rogaway, Vizár 2015): the nonce carries the frame's index and whether it is the
-last, so that frames cannot be reordered, dropped or appended. Every frame but the last is full; nothing is one empty
-last frame. The key of a file's frames is derived from the blob's key and the header's random salt.
+This is STREAM (Hoang, Reyhanitabar, Rogaway, Vizár 2015): the nonce carries the frame's index and whether it
+is the last: frames cannot be reordered, dropped or appended. Every frame but the last is full; an empty
+blob is one empty last frame. The frame key is derived from the blob's key and the header's random salt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ TAG_BYTES = 16
 STRIDE_BYTES = FRAME_BYTES + TAG_BYTES
 MAX_FRAMES = 1 << 32  # the index has 32 bits: 256 TiB
 
-_HEADER = struct.Struct(">4sBBBx16sQ32s")  # magic, version, algorithm, frame_log2, 0, blob id, domain id, salt
+# magic, version, algorithm, frame_log2, 0, blob id, domain id, salt
+_HEADER = struct.Struct(">4sBBBx16sQ32s")
 _MAGIC, _VERSION, _AES_256_GCM = b"MRGB", 1, 1
 _NONCE = struct.Struct(">7xIB")  # 7 zeros, index, last flag
 _KEY_INFO = b"moorage/blob/v1"
@@ -68,7 +69,7 @@ def frames_of(start: int, stop: int) -> range:
 
 
 class FrameSealer:
-    """Seals the frames of one new file, each index once: an index is spent before it is used, whatever happens."""
+    """Seals the frames of one new file, each index once: it is spent before it is used, whatever happens."""
 
     def __init__(self, blob: bytes, domain: int, key: BlobKey) -> None:
         self.blob, self.domain, self.key = blob, domain, key
@@ -79,7 +80,9 @@ class FrameSealer:
         self._next = 0
         self._is_done = False
 
-    def seal_into(self, plain: bytes | bytearray | memoryview, sealed: memoryview, *, last: bool = False) -> None:
+    def seal_into(
+        self, plain: bytes | bytearray | memoryview, sealed: memoryview, *, last: bool = False
+    ) -> None:
         """Seal the next frame; `sealed` is 16 bytes longer than `plain`."""
         if self._is_done or (len(plain) != FRAME_BYTES and not last) or self._next >= MAX_FRAMES:
             raise ValueError("only the last frame may be short, and nothing follows it")
@@ -106,7 +109,7 @@ class FrameOpener:
         self._last = last
 
     def open_into(self, index: int, sealed: memoryview, plain: memoryview) -> None:
-        """Open frame `index`; `plain` is 16 bytes shorter than `sealed`, and holds nothing to be used if this raises."""
+        """Open frame `index`; `plain` is 16 bytes shorter than `sealed`, and void if this raises."""
         nonce = _NONCE.pack(index, index == self._last)
         try:
             self._cipher.decrypt_into(nonce, sealed, self._header_hash, plain)

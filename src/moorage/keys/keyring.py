@@ -22,16 +22,17 @@ from moorage.base.errors import Corrupted
 from moorage.keys.frames import BlobKey, NotAuthentic
 from moorage.keys.root import RootKey, RootKeyRefused
 from moorage.keys.wrapping import Field, open_record, seal_record
-from moorage.store.db.api import Database
+from moorage.store.db.api import Database, Value
 
 __all__ = ["BlobKey", "Domain", "Keyring", "TokenKey"]
 
-_DOMAIN, _TOKEN, _UPLOAD, _BLOB, _MANIFEST = "domain-key", "token-key", "upload-key", "blob-key", "manifest"  # noqa: S105
+_DOMAIN, _TOKEN, _UPLOAD, _BLOB, _MANIFEST = "domain-key", "token-key", "upload-key", "blob-key", "manifest"
+_DOMAIN_COLUMNS = ("account", "region", "encryption_type", "key_arn")
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """An encryption domain: blobs are deduplicated inside one, and without its key nothing of it can be read."""
+    """Blobs are deduplicated inside a domain; without its key nothing of it can be read."""
 
     id: int
     secret: bytes = field(repr=False)
@@ -116,13 +117,13 @@ class Keyring:
         return keys
 
     async def _find_or_make(self, names: tuple[str, str, str, str]) -> Domain:
-        account, region, encryption_type, key_arn = names
-        values = {"account": account, "region": region, "encryption_type": encryption_type, "key_arn": key_arn}
+        values: dict[str, Value] = dict(zip(_DOMAIN_COLUMNS, names, strict=True))
         row = await self._db.one("keys.domain", values)
         if row is None:
             wrapped = seal_record(self._root, _DOMAIN, names, secrets.token_bytes(32))
             async with self._db.transaction() as tx:
-                await tx.run("keys.insert_domain", {**values, "wrapped_key": wrapped, "created": self._clock()})
+                new = {**values, "wrapped_key": wrapped, "created": self._clock()}
+                await tx.run("keys.insert_domain", new)
                 row = await tx.one("keys.domain", values)
         assert row is not None
         return self._remember(row[0], names, row[1])
@@ -138,10 +139,9 @@ class Keyring:
 
     async def _make_token_key(self, purpose: str) -> None:
         wrapped = seal_record(self._root, _TOKEN, (purpose,), secrets.token_bytes(32))
+        row: dict[str, Value] = {"purpose": purpose, "wrapped_key": wrapped, "created": self._clock()}
         async with self._db.transaction() as tx:
-            await tx.run(
-                "keys.insert_token_key", {"purpose": purpose, "wrapped_key": wrapped, "created": self._clock()}
-            )
+            await tx.run("keys.insert_token_key", row)
 
     def _open_token_key(self, purpose: str, wrapped: bytes) -> bytes:
         try:

@@ -1,6 +1,6 @@
-"""Blobs that are asked for again and again, held open: their plain bytes in memory files that the kernel can send.
+"""Blobs that are asked for repeatedly, held open: their plain bytes in memory files that the kernel can send.
 
-Nothing here is on a disk (`memfd_create`); the memory is capped and counted to the page, apart from the process's own.
+Nothing here is on a disk (`memfd_create`); the memory is capped and counted to the page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Source(Protocol):
 
 
 class OpenedBlobs:
-    """An LRU of memory files. All methods may be called from any thread and do not block; a thread of its own fills.
+    """An LRU of memory files, filled by a thread of its own. Any thread may call; no call waits for a fill.
 
     `capacity` and `blob_limit` are bytes; a blob is opened by its second request within `window` seconds.
     """
@@ -62,7 +62,7 @@ class OpenedBlobs:
         return self._used
 
     def get(self, blob: bytes, size: int, open_source: Callable[[], Source]) -> Lease | None:
-        """A lease if the blob is open. A second request within the window has it opened, from `open_source`."""
+        """A lease if the blob is open. The second request within the window opens it from `open_source`."""
         with self._lock:
             file = self._files.get(blob)
             if file is not None:
@@ -108,7 +108,7 @@ class OpenedBlobs:
                 self._close(file)
 
     def _is_wanted(self, blob: bytes, size: int) -> bool:
-        """1. It may be opened. 2. It is asked for the second time within the window. 3. There is, or can be made, room."""
+        """1. It may be opened. 2. It is asked for again in the window. 3. Room is there or can be made."""
         # 1
         if self._is_closed or blob in self._filling or not 0 < size <= self._blob_limit:
             return False
@@ -140,7 +140,7 @@ class OpenedBlobs:
         return True
 
     def _fill(self, blob: bytes, size: int, open_source: Callable[[], Source]) -> None:
-        """In the filler's thread. What fails is not opened; whoever reads the blob itself meets the same error."""
+        """In the filler's thread. What fails is not opened; who reads the blob meets the same error."""
         descriptor = None
         try:
             descriptor = _open_in_memory(size, open_source, lambda: self._filling[blob])

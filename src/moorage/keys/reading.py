@@ -32,9 +32,16 @@ class FrameReader:
     """The plain bytes in the frames of a file. Several threads may read at once."""
 
     def __init__(
-        self, file: _Readable, blob: BlobId, domain: int, key: BlobKey, size: int, last: int | None, buffers: Buffers
+        self,
+        file: _Readable,
+        blob: BlobId,
+        domain: int,
+        key: BlobKey,
+        size: int,
+        last: int | None,
+        buffers: Buffers,
     ) -> None:
-        """`last` is the index of the frame that proves the end, None while there is none. Raise `Corrupted`."""
+        """`last` is the index of the frame that proves the end, None if none does yet. Raise `Corrupted`."""
         self.size = size
         self._file, self._blob, self._buffers = file, blob, buffers
         header = bytearray(HEADER_BYTES)
@@ -109,9 +116,10 @@ class SealedReader:
         return self.lease.descriptor if self.lease is not None else None
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill `buffer` with plain bytes from `offset`; fewer only at the end. Raise `Corrupted`: nothing in it counts.
+        """Fill `buffer` with plain bytes from `offset`; fewer only at the end.
 
-        Fastest at multiples of 64 KiB: whole frames are opened straight into `buffer`.
+        Raise `Corrupted`, and then nothing in the buffer counts. Fastest at multiples of 64 KiB: whole frames
+        are opened straight into `buffer`.
         """
         return self._frames.read_into(buffer, offset)
 

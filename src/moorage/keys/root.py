@@ -1,4 +1,4 @@
-"""The root key: 32 random bytes that open everything else. It lies in a file of its own or comes from the environment."""
+"""The root key: 32 random bytes that open everything else, in a file of their own or from the environment."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ class RootKey:
     def decode(cls, text: str) -> RootKey:
         """The value of an environment variable: 32 bytes as 64 hex digits or as base64."""
         try:
-            secret = bytes.fromhex(text) if len(text.strip()) == 2 * _BYTES else base64.b64decode(text, validate=True)
+            is_hex = len(text) == 2 * _BYTES
+            secret = bytes.fromhex(text) if is_hex else base64.b64decode(text, validate=True)
         except (ValueError, binascii.Error):
             secret = b""
-        return cls(_checked(secret, "the environment value", "give 32 random bytes as 64 hex digits or base64"))
+        return cls(_checked(secret, "the value given", "give 32 random bytes as 64 hex digits or as base64"))
 
 
 def read_root_key(path: Path) -> RootKey:
-    """Read a key file. Raise `RootKeyRefused` if others can read it or it is no key, FileNotFoundError if it is absent."""
+    """Raise `RootKeyRefused` if others can use the file or it is no key; FileNotFoundError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a link is followed: secrets are mounted as links
     try:
         mode = stat.S_IMODE(os.fstat(file).st_mode)
         if mode & 0o077:
-            raise RootKeyRefused(f"{path} has mode {mode:04o}: others could read the root key; run: chmod 600 {path}")
+            raise RootKeyRefused(f"{path} has mode {mode:04o}, which lets others in; run: chmod 600 {path}")
         secret = os.read(file, _BYTES + 1)
     finally:
         os.close(file)
-    return RootKey(_checked(secret, str(path), "restore it from your backup: without it nothing stored can be read"))
+    return RootKey(_checked(secret, str(path), "restore it from a backup: it opens all that is stored"))
 
 
 def create_root_key(path: Path) -> RootKey:

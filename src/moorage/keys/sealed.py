@@ -1,6 +1,6 @@
-"""Sealed blobs: what is stored is always encrypted. Written in one pass (`writing`), read at any place (`reading`).
+"""Sealed blobs: what is stored is always encrypted. One pass writes (`writing`), any place reads (`reading`).
 
-Everything here blocks for as long as a disk does: worker threads call it. Hashing, AES-GCM and I/O release the GIL.
+All of it blocks as long as a disk does: worker threads call it. Hashing, AES-GCM and I/O release the GIL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BUFFERS_KEPT = 16  # 8 MiB in all
 
 
 class SealedBlobs:
-    """A blob store of sealed files. With `opened`, blobs asked for repeatedly are also held open in memory."""
+    """A store of sealed blobs. With `opened`, those asked for repeatedly are also held open in memory."""
 
     def __init__(self, store: BlobStore, opened: OpenedBlobs | None = None) -> None:
         self._store, self._opened = store, opened
@@ -64,7 +64,7 @@ class SealedBlobs:
             self._opened.close_all()
 
     def _open(self, blob: BlobId, domain: int, key: BlobKey, size: int) -> SealedReader:
-        """1. The file has the length that the size makes. 2. Its header is of this blob. 3. Nothing is truly nothing.
+        """1. The file is as long as the size makes it. 2. Its header is this blob's. 3. Empty is truly empty.
 
         The frames are authenticated as they are read.
         """

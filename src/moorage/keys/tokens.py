@@ -2,7 +2,7 @@
 
     base64url( version 1 | key id 4 | nonce 12 | AES-256-GCM-SIV(msgpack of the claims) )
 
-Each purpose has its own keys, and the purpose is authenticated besides: a token made for one is refused for another.
+Each purpose has its own keys, and is authenticated besides: a token made for one is refused for another.
 Whether its claims still hold (time, principal, key) is for who opens it.
 """
 
@@ -47,14 +47,14 @@ class Tokens:
     def seal(self, purpose: str, claims: msgspec.Struct) -> str:
         """URL-safe text of 44 characters and 4/3 of the claims' bytes."""
         prefix = _PREFIX.pack(_VERSION, self._newest[purpose])
-        # Random nonces are safe in any number here: GCM-SIV derives a key from each, and a repeat only shows equality.
+        # Random nonces are safe here: GCM-SIV derives keys from each, and a repeated one only shows equality.
         nonce = secrets.token_bytes(_NONCE_BYTES)
         cipher = self._ciphers[purpose, self._newest[purpose]]
         sealed = cipher.encrypt(nonce, msgspec.msgpack.encode(claims), _bound(purpose, prefix))
         return base64.urlsafe_b64encode(prefix + nonce + sealed).rstrip(b"=").decode()
 
     def open(self, purpose: str, text: str, type_: type[Claims]) -> Claims:
-        """The claims of a token sealed for this purpose. Raise `TokenRefused` for anything else, whatever it is."""
+        """The claims of a token sealed for this purpose. Raise `TokenRefused` for anything else."""
         content = _decode(text)
         prefix, nonce, sealed = content[:5], content[5:17], content[17:]
         version, key_id = _PREFIX.unpack(prefix)
@@ -75,8 +75,10 @@ def _bound(purpose: str, prefix: bytes) -> bytes:
 
 def _decode(text: str) -> bytes:
     """Only the one spelling that `seal` produces is a token."""
+    if len(text) > _LONGEST:
+        raise TokenRefused("this is too long for a token")
     try:
-        content = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)) if len(text) <= _LONGEST else b""
+        content = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (UnicodeEncodeError, binascii.Error):
         content = b""
     is_canonical = base64.urlsafe_b64encode(content).rstrip(b"=").decode() == text

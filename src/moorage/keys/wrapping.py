@@ -1,12 +1,12 @@
-"""Sealing small things: keys, manifests, stored secrets. Pure but for the salt; docs/format.md is the contract.
+"""Sealing small things: keys, manifests, stored secrets. docs/format.md is the contract.
 
 A sealed record is
 
     version 1 | salt 32 | commitment 32 | ciphertext | tag 16
 
-Each has a key of its own, derived from the sealing key, the purpose and the random salt, so that no number of records
-wears out a key and a fixed nonce is safe. The commitment comes from the same derivation: AES-GCM alone would let one
-record be opened by two keys (security of key wraps; partitioning oracles).
+Each has a key of its own, derived from the sealing key, the purpose and a random salt: no number of records
+wears out a key, and a fixed nonce is safe. The commitment comes from the same derivation: with AES-GCM alone
+one record could be made to open under two keys (partitioning oracles).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Writing a sealed file while its bytes arrive: one pass hashes, seals and writes, and no byte is written twice.
+"""Writing a sealed file while its bytes arrive: one pass hashes, seals and writes; no byte is written twice.
 
-The last frame must say that it is the last, so up to 64 KiB (the tail) always wait in memory for what comes next.
+The last frame must say that it is the last, so up to 64 KiB (the tail) wait in memory for what comes next.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ _READ_BYTES = 1 << 19
 class SealedWriter:
     """A blob being written. One thread at a time; its methods block.
 
-    A failure leaves it good for `discard` only: a frame is never sealed twice, and what the file holds is unknown.
+    A failure leaves it good for `discard` only: what the file holds is unknown, and no frame is sealed twice.
     """
 
     def __init__(
-        self, file: PartialBlob, sealer: FrameSealer, algorithms: Iterable[str], buffers: Buffers, helpers: Helpers
+        self,
+        file: PartialBlob,
+        sealer: FrameSealer,
+        algorithms: Iterable[str],
+        buffers: Buffers,
+        helpers: Helpers,
     ) -> None:
         self.key = sealer.key
         self.received = 0
@@ -48,7 +53,7 @@ class SealedWriter:
         return self._state is _State.OPEN
 
     def append(self, view: memoryview) -> None:
-        """Take bytes of any length at the end; the view is the caller's again afterwards. Raise `StorageFull`."""
+        """Add bytes of any length; the view is the caller's again afterwards. Raise `StorageFull`."""
         with self._trying(then=_State.OPEN), self._helpers.hashing(self._hashes, view):
             self._write(self._full_frames(view))
             self._start_writeback()
@@ -59,7 +64,7 @@ class SealedWriter:
         return self._hashes.digests()
 
     def rehash(self, algorithm: str) -> Digest:
-        """The digest by an algorithm that was not announced: reads what was written once more, before `finish`."""
+        """The digest by an algorithm not announced: reads once more what was written, before `finish`."""
         state = hashlib.new(algorithm)
         with self._trying(then=_State.OPEN):
             if self.received > len(self._tail):
@@ -78,7 +83,7 @@ class SealedWriter:
             self._file.commit()
 
     def discard(self) -> None:
-        """Remove what was written, unless it is finished: then a row may name it, and only `SealedBlobs.delete` helps."""
+        """Remove what was written, unless finished: a row may name it then (see `SealedBlobs.delete`)."""
         if self._state is _State.FINISHED:
             return
         self._state, self._tail = _State.FAILED, bytearray()
@@ -161,7 +166,7 @@ class Helpers:
 
     @contextmanager
     def hashing(self, hashes: _Hashes, view: memoryview) -> Iterator[None]:
-        """Hash the view, in another thread while the block runs if that is worth it; it is hashed when this returns."""
+        """Hash the view, in another thread while the block runs if that pays; done when this returns."""
         with self._lock:
             self._active += 1
             is_helped = len(view) >= _HELPED_BYTES and self._active < self._cores

@@ -1,4 +1,4 @@
-"""The port of the blob store: files of opaque bytes named by a random blob id. What is in them is `keys`' affair."""
+"""The port of the blob store: opaque bytes under a random blob id. What they mean is `keys`' affair."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PartialBlob(Protocol):
         ...
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill `buffer` with what was written at `offset`; fewer bytes only at the end. Not after `commit`."""
+        """Fill `buffer` with what was written at `offset`; fewer bytes only at the end. Before `commit`."""
         ...
 
     def commit(self) -> None:
-        """Make the file durable under its name: MUST have synced the file and its directory when it returns."""
+        """Make the file durable under its name: file and directory MUST be synced when it returns."""
         ...
 
     def discard(self) -> None:

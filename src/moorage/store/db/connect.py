@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moorage.store.db.api import Database
 from moorage.store.db.lock import lock_data_directory
-from moorage.store.db.migrate import migrate_postgres, migrate_sqlite
+from moorage.store.db.migrate import check_sqlite, migrate_postgres, migrate_sqlite
 from moorage.store.db.sqlite import SqliteDatabase
 from moorage.store.db.statements import Statements
 
@@ -33,6 +33,16 @@ def open_sqlite(path: Path, statements: Statements) -> SqliteDatabase:
     except BaseException:
         unlock()
         raise
+
+
+def open_sqlite_beside(path: Path, statements: Statements) -> SqliteDatabase:
+    """Open an existing database without the lock, for a moment, while a server may have it (ADR 6).
+
+    For rows that no server keeps in memory before it has seen them. Raise `FileNotFoundError`, `SchemaTooNew`,
+    `SchemaTooOld`.
+    """
+    check_sqlite(path)
+    return SqliteDatabase(path, statements.for_engine("sqlite"))
 
 
 async def _open_postgres(url: str, statements: Statements) -> Database:

@@ -6,6 +6,7 @@ Each start reads one number, the stored version. Only where it is behind is the 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -24,6 +25,10 @@ class SchemaTooNew(Exception):
         )
 
 
+class SchemaTooOld(Exception):
+    """The database has to be upgraded first, which only the holder of its lock may do."""
+
+
 def migrate_sqlite(path: Path) -> None:
     """Create the file, or upgrade it in place. The caller holds the lock of the data directory."""
     if not path.exists():
@@ -35,6 +40,16 @@ def migrate_sqlite(path: Path) -> None:
         from moorage.store.db.upgrade import upgrade_sqlite  # Costs as much as the rest of a start.
 
         upgrade_sqlite(path, migrations("sqlite"))
+
+
+def check_sqlite(path: Path) -> None:
+    """Change nothing. Raise `FileNotFoundError`, `SchemaTooNew` or `SchemaTooOld` unless it is at this version."""
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "there is no database", str(path))
+    with closing(sqlite3.connect(path)) as connection:
+        stored = connection.execute("PRAGMA user_version").fetchone()[0]
+    if _is_behind(stored, migrations("sqlite")):
+        raise SchemaTooOld("the database is of an older Moorage: start `moorage serve` once to upgrade it")
 
 
 def migrate_postgres(url: str) -> None:

@@ -52,6 +52,8 @@ _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
     "Access Key and signing method. Consult the service documentation for details."
 )
+_PARTS = ("Credential", "Signature", "SignedHeaders")
+_NO_PART = "Authorization header requires '{}' parameter. "
 _NO_DATE = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
 _NOT_VALID = "The security token included in the request is invalid"
 
@@ -189,7 +191,7 @@ class _Claim:
 
 def _claim(headers: Headers, raw_query: bytes) -> _Claim:
     given = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
-    query = dict(_pairs(raw_query)) if b"X-Amz-" in raw_query or b"%" in raw_query else {}
+    query = dict(_pairs(raw_query)) if raw_query else {}
     is_presigned = "X-Amz-Algorithm" in query or "X-Amz-Signature" in query
     if given and is_presigned:
         raise InvalidSignature(
@@ -197,41 +199,40 @@ def _claim(headers: Headers, raw_query: bytes) -> _Claim:
         )
     if is_presigned:
         return _query_claim(query, raw_query)
-    if not given or not given[0].startswith("AWS4-"):
-        raise MissingAuthenticationToken
     if len(given) > 1:
         raise IncompleteSignature("A request has exactly one Authorization header.")
+    if not given or not given[0].startswith("AWS4-"):
+        raise MissingAuthenticationToken
     return _header_claim(given[0], headers)
 
 
 def _header_claim(text: str, headers: Headers) -> _Claim:
     algorithm, _, rest = text.partition(" ")
-    shown = re.sub(r"Signature=[^,\s]*", "Signature=***", text)
     parts: dict[str, str] = {}
-    for pair in re.split(r"[,\s]+", rest.strip(", ")) if rest else ():
+    for pair in rest.replace(",", " ").split():
         name, equals, value = pair.partition("=")
         if not equals:
             raise IncompleteSignature(
                 f"'{pair}' not a valid key=value pair (missing equal-sign) in Authorization header: "
-                f"'{shown}'."
+                f"'{_shown(text)}'."
             )
         if name in parts:
             raise IncompleteSignature(
-                f"Authorization header has two '{name}' parameters. Authorization={shown}"
+                f"Authorization header has '{name}' twice. Authorization={_shown(text)}"
             )
         parts[name] = value
-    date = _header(headers, b"x-amz-date") or _header(headers, b"date")
-    lacking = [
-        f"Authorization header requires '{name}' parameter. "
-        for name in ("Credential", "Signature", "SignedHeaders")
-        if not parts.get(name)
-    ]
-    if not date:
-        lacking.append(_NO_DATE)
+    date = _header(headers, b"x-amz-date")
+    date = _header(headers, b"date") if date is None else date
+    lacking = "".join(_NO_PART.format(name) for name in _PARTS if not parts.get(name))
     if lacking or not date:
-        raise IncompleteSignature(f"{''.join(lacking)}Authorization={shown}")
+        raise IncompleteSignature(f"{lacking}{'' if date else _NO_DATE}Authorization={_shown(text)}")
     token = _header(headers, b"x-amz-security-token")
     return _Claim(algorithm, parts["Credential"], parts["SignedHeaders"], parts["Signature"], date, token)
+
+
+def _shown(authorization: str) -> str:
+    """For an error text: what is left out could be sent again by whoever reads a log."""
+    return re.sub(r"Signature=[^,\s]*", "Signature=***", authorization)
 
 
 def _query_claim(query: dict[str, str], raw_query: bytes) -> _Claim:
@@ -296,7 +297,9 @@ def _check_signed_headers(claim: _Claim, headers: Headers) -> None:
         raise IncompleteSignature("SignedHeaders must be lower case, sorted and without repetition.")
     present = [name for name, _ in headers]
     for name in _ACTED_UPON:
-        if name.decode() not in signed and (name == b"host" or name in present):
+        if name not in present and name != b"host":
+            continue
+        if name.decode() not in signed:
             raise InvalidSignature(f"'{_title(name)}' must be a 'SignedHeader' in the AWS Authorization.")
         if present.count(name) > 1:
             raise IncompleteSignature(f"A request has at most one '{_title(name)}' header.")

@@ -13,7 +13,7 @@ from moorage.config import Settings
 from moorage.keys.root import RootKeyRefused
 from moorage.server.app import Installation
 from moorage.store.db.lock import DataDirectoryInUse
-from moorage.store.db.migrate import SchemaTooNew
+from moorage.store.db.migrate import SchemaTooNew, SchemaTooOld
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def clear_errors(settings: Settings) -> Iterator[None]:
     """Raise `Failed` for what a user can put right."""
     try:
         yield
-    except (DataDirectoryInUse, SchemaTooNew, RootKeyRefused) as error:
+    except (DataDirectoryInUse, SchemaTooNew, SchemaTooOld, RootKeyRefused) as error:
         raise Failed(str(error)) from error
     except Corrupted as error:
         raise Failed(f"{settings.data} is damaged ({error}): restore it from your backup") from error

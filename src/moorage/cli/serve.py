@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
+from types import FrameType
 
 import uvloop
 
@@ -18,6 +20,8 @@ from moorage.server.app import Installation, serve
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     with clear_errors(settings):
         uvloop.run(serve(settings, announce))
     return 0
@@ -33,6 +37,11 @@ def announce(installation: Installation, port: int) -> None:
         say(f"Account {account}; root credentials in {credentials}")
     if is_first or sys.stdout.isatty():
         say(*_next_steps(settings, f"{settings.hostname}:{port}"))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Before the server runs, and once more after: it catches signals, stops, and raises them again."""
+    sys.exit(0)
 
 
 def _next_steps(settings: Settings, registry: str) -> list[str]:

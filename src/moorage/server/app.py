@@ -36,7 +36,7 @@ from moorage.server.protocol import Exchange, RegistryProtocol
 from moorage.server.sweeper import sweep
 from moorage.server.telemetry import Recorder
 from moorage.store.blobs.disk import DiskBlobs
-from moorage.store.db.connect import connect
+from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
 
 BACKLOG = 2_048
@@ -91,6 +91,22 @@ async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
     finally:
         workers.shutdown()
         blobs.close()
+        await db.close()
+
+
+@asynccontextmanager
+async def opened_beside(settings: Settings) -> AsyncIterator[Credentials]:
+    """The accounts of a data directory that exists, whether a server runs on it or not (ADR 6).
+
+    Raise `FileNotFoundError`, `SchemaTooNew`, `SchemaTooOld` or `RootKeyRefused`.
+    """
+    root = _root_key(settings, may_create=False)
+    db = open_sqlite_beside(settings.database.resolve(), Statements.discover())
+    try:
+        keys = Keyring(db, root, system_clock)
+        await keys.token_keys(_TOKEN_PURPOSES)  # refuses a root key that is not this database's
+        yield Credentials(db, keys)
+    finally:
         await db.close()
 
 
@@ -153,19 +169,24 @@ class Application:
         return self._recorder.next_request_id()
 
 
-def _root_key(settings: Settings) -> RootKey:
+def _root_key(settings: Settings, may_create: bool = True) -> RootKey:
     """From the environment, else from its file, which is made at the first start and only then."""
     if value := os.environ.get(ROOT_KEY_VARIABLE):
         return RootKey.decode(value)
     try:
         return read_root_key(settings.root_key)
     except FileNotFoundError:
-        if settings.database.exists():
+        if settings.database.exists() or not may_create:
             raise RootKeyRefused(
                 f"{settings.root_key} is missing: without the root key nothing in {settings.data} can be read; restore "
                 "it, or name it with --root-key-file"
             ) from None
         return create_root_key(settings.root_key)
+
+
+async def default_account(credentials: Credentials) -> str | None:
+    """Its id; None before the first start."""
+    return await credentials.setting(_DEFAULT_ACCOUNT)
 
 
 async def _default_account(credentials: Credentials, settings: Settings) -> tuple[str, AccessKey | None]:

@@ -1,0 +1,87 @@
+"""The calls that commands make to the running server: its ping, and a registry password."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from moorage.cli.output import Failed
+from moorage.cli.profile import Profile
+from moorage.cli.signing import signed_headers
+
+_TARGET = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+_TIMEOUT_S = 10
+
+
+class Unreachable(Failed):
+    """Nothing answers at the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What clients log in with."""
+
+    registry: str
+    """HOST:PORT, as `docker login` takes it."""
+    user: str
+    secret: str = field(repr=False)
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = field(repr=False)
+    date: datetime | None
+    """The clock of the server."""
+
+
+def get_password(profile: Profile) -> Password:
+    """GetAuthorizationToken. Raise `Unreachable`, or `Failed` with the server's words."""
+    body = b"{}"
+    headers = {
+        "content-type": "application/x-amz-json-1.1",
+        "host": urlsplit(profile.endpoint).netloc,
+        "x-amz-target": _TARGET,
+    }
+    signed = signed_headers(headers, body, service="ecr", profile=profile, now=datetime.now(UTC))
+    answer = call(profile.endpoint, "POST", "/", signed, body)
+    if answer.status != 200:
+        raise Failed(f"{profile.endpoint} refused: {_reason(answer)}")
+    data = json.loads(answer.body)["authorizationData"][0]
+    user, _, secret = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    expires = datetime.fromtimestamp(data["expiresAt"], UTC)
+    return Password(urlsplit(data["proxyEndpoint"]).netloc, user, secret, expires)
+
+
+def call(
+    endpoint: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Answer:
+    """One request on a connection of its own. Raise `Unreachable`."""
+    where = urlsplit(endpoint)
+    secure = where.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        response = connection.getresponse()
+        date = response.headers.get("date")
+        return Answer(response.status, response.read(), parsedate_to_datetime(date) if date else None)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"nothing answers at {endpoint} ({error}): is `moorage serve` running?") from error
+    finally:
+        connection.close()
+
+
+def _reason(answer: Answer) -> str:
+    try:
+        error = json.loads(answer.body)
+        return f"{error['__type'].rpartition('#')[2]}: {error.get('message') or error.get('Message') or ''}"
+    except (ValueError, KeyError, TypeError):
+        return f"status {answer.status}"

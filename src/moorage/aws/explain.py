@@ -12,6 +12,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +27,7 @@ Check = Callable[[Any], bool]
 
 _RANGES = {-(1 << 31), (1 << 31) - 1, -(1 << 63), (1 << 63) - 1}
 _ECHO = 256
+_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def convert(service: str, shape: type[S], tree: object) -> S:
     """The request that `tree` means; raise `Serialization`, `InvalidParameter` or `Validation`."""
     structure = structure_of(shape)
     normal = normalized(structure, tree)
-    found = list(violations(structure, normal))
+    found = list(islice(violations(structure, normal), 1 if _names_one(service) else _MOST))
     if found:
         raise refusal(service, found)
     try:
@@ -54,13 +56,17 @@ def convert(service: str, shape: type[S], tree: object) -> S:
 
 
 def refusal(service: str, found: list[Violation]) -> MoorageError:
-    if service.startswith("ecr"):
+    if _names_one(service):
         first = found[0]
         constraint = first.rule if first.is_plain else f"Member {first.rule}"
         return InvalidParameter(at=first.path, constraint=constraint)
     plural = "s" if len(found) > 1 else ""
     sentences = "; ".join(_coral(violation) for violation in found)
     return Validation(f"{len(found)} validation error{plural} detected: {sentences}")
+
+
+def _names_one(service: str) -> bool:
+    return service in ("ecr", "ecr-public")
 
 
 def _coral(violation: Violation) -> str:
@@ -202,16 +208,20 @@ def _violations(node: Node, value: Any, path: str, *, is_nested: bool) -> Iterat
 
 
 def _inner_violations(node: ListOf | MapOf, value: Any, path: str) -> Iterator[Violation]:
-    if isinstance(node, ListOf):
-        pairs = [(node.item, item, f"{path}.{n}.member") for n, item in enumerate(value, 1)]
-    else:
-        pairs = [(node.key, key, f"{path}.key") for key in value]
-        pairs += [(node.value, item, f"{path}.{key[:_ECHO]}.member") for key, item in value.items()]
-    for inner, item, at in pairs:
+    for inner, item, at in _parts(node, value, path):
         if item is None:
             yield Violation(at, "must not be null")
         else:
             yield from _violations(inner, item, at, is_nested=True)
+
+
+def _parts(node: ListOf | MapOf, value: Any, path: str) -> Iterator[tuple[Node, Any, str]]:
+    if isinstance(node, ListOf):
+        yield from ((node.item, item, f"{path}.{n}.member") for n, item in enumerate(value, 1))
+        return
+    for key, item in value.items():
+        yield node.key, key, f"{path}.key"
+        yield node.value, item, f"{path}.{key[:_ECHO]}.member"
 
 
 def _size_violations(node: ListOf | MapOf, value: Any, path: str) -> Iterator[Violation]:

@@ -60,7 +60,7 @@ def example() -> Callable[[Any], Any]:
 
 def _example(shape: Any) -> Any:
     """A value with every member set, as short as the model allows."""
-    make = {
+    make: dict[str, Callable[[], Any]] = {
         "structure": lambda: _members(shape),
         "list": lambda: [_example(shape.member) for _ in range(shape.metadata.get("min") or 1)],
         "map": lambda: {_example(shape.key): _example(shape.value)},

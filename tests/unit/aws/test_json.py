@@ -22,12 +22,18 @@ from moorage.base.errors import (
     Server,
     StorageFull,
 )
+from moorage.base.http import Reply
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def content(reply: Reply) -> bytes:
+    assert isinstance(reply.body, bytes)
+    return reply.body
 
 
 def decode(operation: str, body: bytes) -> Any:
@@ -105,7 +111,7 @@ def test_error_when_encoded_names_its_type_twice_and_its_message_twice() -> None
     text = "The repository with name 'a' does not exist in the registry with id '1'"
     assert reply.status == 400
     assert (b"x-amzn-errortype", b"RepositoryNotFoundException") in reply.headers
-    assert json.loads(bytes(reply.body)) == {
+    assert json.loads(content(reply)) == {
         "__type": "RepositoryNotFoundException",
         "message": text,
         "Message": text,
@@ -115,10 +121,10 @@ def test_error_when_encoded_names_its_type_twice_and_its_message_twice() -> None
 def test_error_when_it_has_members_sends_only_those() -> None:
     error = InvalidLayerPart(first=1, expected=0, repositoryName="a", lastValidByteReceived=9)
 
-    body = json.loads(bytes(encode_error(error).body))
+    body = json.loads(content(encode_error(error)))
 
     assert set(body) == {"__type", "message", "Message", "repositoryName", "lastValidByteReceived"}
-    assert json.loads(bytes(encode_error(KmsFailure("no", kmsError="DisabledException")).body))["kmsError"]
+    assert json.loads(content(encode_error(KmsFailure("no", kmsError="DisabledException"))))["kmsError"]
 
 
 @pytest.mark.parametrize(
@@ -134,4 +140,4 @@ def test_error_of_the_registry_wire_when_sent_as_json_has_a_modelled_code(
 ) -> None:
     reply = encode_error(error)
 
-    assert (reply.status, json.loads(bytes(reply.body))["__type"]) == (status, code)
+    assert (reply.status, json.loads(content(reply))["__type"]) == (status, code)

@@ -98,7 +98,8 @@ def check(
     parts = SignedParts(method, raw_query, headers, hashlib.sha256(body).hexdigest())
     keys = how.pop("keys", SigningKeys())
     is_temporary = how.pop("is_temporary", False)
-    claim = parse_authorization(headers, raw_query, **{"now": NOW, "service": "ecr"} | how)
+    how = {"now": NOW, "service": "ecr"} | how
+    claim = parse_authorization(headers, raw_query, **how)
     verify(claim, parts, SECRET, keys=keys, is_temporary=is_temporary)
 
 
@@ -374,7 +375,7 @@ def presigned(expires: str = "60", token: str | None = None, date: str = DATE) -
 
 
 PRESIGNED_HEADERS = [(b"host", b"h"), (b"x-k8s-aws-id", b"cluster")]
-GET = {"method": "GET", "body": b"", "service": "sts"}
+GET: dict[str, Any] = {"method": "GET", "body": b"", "service": "sts"}
 
 
 def test_presigned_request_when_good_is_accepted() -> None:

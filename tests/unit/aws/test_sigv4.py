@@ -98,8 +98,8 @@ def check(
     parts = SignedParts(method, raw_query, headers, hashlib.sha256(body).hexdigest())
     keys = how.pop("keys", SigningKeys())
     is_temporary = how.pop("is_temporary", False)
-    how = {"now": NOW, "service": "ecr"} | how
-    claim = parse_authorization(headers, raw_query, **how)
+    arguments: dict[str, Any] = {"now": NOW, "service": "ecr"} | how
+    claim = parse_authorization(headers, raw_query, **arguments)
     verify(claim, parts, SECRET, keys=keys, is_temporary=is_temporary)
 
 

@@ -121,8 +121,8 @@ def open_lab(*, quick: bool, rounds: int | None, chosen: frozenset[str] | None) 
     try:
         lab = Lab(work, quick, rounds, LoadClients(work / "load"), BlobMaker(work / "base"), chosen)
         _build_distribution(lab)
-        absent = (kind for kind in servers.KINDS if not lab.takes_part(kind))
-        lab.notes += [f"`{kind.name}`: not measured" for kind in absent]
+        absent = (kind for kind in servers.KINDS if not kind.program.exists())
+        lab.notes += [f"`{kind.name}`: no {kind.program.name} on this machine" for kind in absent]
         lab.notes.append("zot not measured: the Go module proxy serves no version of zotregistry.dev/zot/v2")
         yield lab
     finally:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.lab import Sample
-from bench.medians import cases, ratio, spread
+from bench.medians import Spread, cases, ratio, spread
 from bench.targets import TARGETS, Target, judge
 
 HERE = Path(__file__).resolve().parent
@@ -100,8 +100,9 @@ def _section(group: Group) -> Iterator[str]:
     yield f"{group.when} UTC, {group.minutes} minutes{quick}; medians of {rounds} rounds."
     yield f"{group.machine}."
     yield ""
-    yield f"| case | server | {main} | min–max | × {PEER} | min–max | {' | '.join(others)} |"
-    yield "|---|---|" + "---:|" * (4 + len(others))
+    titles = [title for metric in others for title in _titles(metric)]
+    yield f"| case | server | {main} | min–max | × {PEER} | min–max | {' | '.join(titles)} |"
+    yield "|---|---|" + "---:|" * (4 + len(titles))
     servers = list(dict.fromkeys(sample.server for sample in group.samples))
     for case in cases(group.samples, "*"):
         for server in sorted(servers):
@@ -114,16 +115,30 @@ def _line(
     value = spread(samples, case, server, main)
     if not value:
         return
-    cells = [case, server, _number(value.median), f"{_number(value.least)}–{_number(value.most)}"]
+    cells = [case, server, _number(value.median), _between(value)]
     compared = ratio(samples, case, server, PEER, main) if server != PEER else None
-    cells += (
-        [f"**{_number(compared.median)}**", f"{_number(compared.least)}–{_number(compared.most)}"]
-        if compared
-        else ["", ""]
-    )
-    found = (spread(samples, case, server, metric) for metric in others)
-    cells += [_number(other.median) if other else "" for other in found]
+    cells += [f"**{_number(compared.median)}**", _between(compared)] if compared else ["", ""]
+    for metric in others:
+        cells += _other(samples, case, server, metric)
     yield f"| {' | '.join(cells)} |"
+
+
+def _titles(metric: str) -> list[str]:
+    """CPU time is the steadiest number of a busy machine, and so has its ratio beside it."""
+    return [metric, f"× {PEER}"] if metric.startswith("CPU") else [metric]
+
+
+def _other(samples: Sequence[Sample], case: str, server: str, metric: str) -> list[str]:
+    found = spread(samples, case, server, metric)
+    cells = [_number(found.median) if found else ""]
+    if metric.startswith("CPU"):
+        compared = ratio(samples, case, server, PEER, metric) if server != PEER else None
+        cells.append(_number(compared.median) if compared else "")
+    return cells
+
+
+def _between(value: Spread) -> str:
+    return f"{_number(value.least)}–{_number(value.most)}"
 
 
 def _number(value: float) -> str:

@@ -53,7 +53,9 @@ def _measured(
     lab: Lab, server: Running, image: Image, bulk: Started, case: str, round_: int
 ) -> Iterator[Sample]:
     requests = [*requests_of(image).values()]
-    yield from measured(lab, server, requests, CONNECTIONS, _seconds(lab), case, round_)
+    found = measured(lab, server, requests, CONNECTIONS, _seconds(lab), case, round_)
+    # The CPU time of the transfers cannot be told from that of the requests.
+    yield from (sample for sample in found if not sample.metric.startswith("CPU"))
     moved = bulk.bulk()
     yield Sample(case, server.kind.name, round_, "bulk MB/s", moved.megabytes_per_second)
     yield Sample(case, server.kind.name, round_, "bulk errors", moved.errors)

@@ -21,4 +21,5 @@ def run(lab: Lab) -> Iterator[Sample]:
             for case in ("first start", "restart"):
                 with started(kind, place / "data") as server:
                     yield Sample(case, kind.name, round_, "seconds", server.first_answer)
+                    yield Sample(case, kind.name, round_, "CPU s", server.first_answer_cpu)
             shutil.rmtree(place)

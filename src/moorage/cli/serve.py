@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 import signal
@@ -20,6 +21,8 @@ from moorage.server.app import Installation, serve
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("moorage").setLevel(logging.INFO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     with clear_errors(settings):

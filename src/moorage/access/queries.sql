@@ -5,9 +5,6 @@ SELECT id, account, principal, sealed_secret, status FROM access_keys WHERE id =
 INSERT INTO access_keys (id, account, principal, sealed_secret, status, created)
 VALUES (:id, :account, :principal, :sealed_secret, 'Active', :created)
 
--- account: does it exist?
-SELECT id, created FROM accounts WHERE id = :id
-
 -- accounts: all, in order
 SELECT id, created FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
 

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from moorage.access import downloads, paging, passwords
+from moorage.access import operations as access_operations
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
 from moorage.access.passwords import Passwords
@@ -29,6 +30,7 @@ from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
+from moorage.registry import operations as registry_operations
 from moorage.server import schedule
 from moorage.server.outgoing import Outgoing
 from moorage.server.pipeline import Pipeline
@@ -43,6 +45,8 @@ BACKLOG = 2_048
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
 _DEFAULT_ACCOUNT = "default-account"
+OPERATIONS = (*access_operations.MODULES, *registry_operations.MODULES)
+"""What answers AWS calls; importing them has registered them."""
 _TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE)
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
+
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from moorage.base.errors import RequestEntityTooLarge
-
-if TYPE_CHECKING:
-    from moorage.server.protocol import RegistryProtocol
 
 BATCH_BYTES = 512 << 10  # bench/results.md: flat from 256 KiB on
 BUFFERS = 3  # of one upload: one being sealed, one full, one filling
@@ -24,10 +23,24 @@ PARSED_MAX = 512 << 10  # held of a body that comes through the parser, before r
 POOL_MAX = 24
 
 
+class Connection(Protocol):
+    """What a body asks of the connection that it comes over."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    loop: asyncio.AbstractEventLoop
+    waiting_since: float | None
+
+    def after_direct_body(self, *, is_complete: bool) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
 class IncomingBody:
     """`base.http.Body` over a connection. Fed by the protocol, read by one handler."""
 
-    def __init__(self, connection: RegistryProtocol, announced: int | None) -> None:
+    def __init__(self, connection: Connection, announced: int | None) -> None:
         self.announced = announced
         self.is_over = announced == 0
         """Nothing more will come: all was received, or the client left."""
@@ -160,7 +173,7 @@ class IncomingBody:
 class _Receiver(asyncio.BufferedProtocol):
     """Takes the connection's place until `unread` bytes have come, never one more."""
 
-    def __init__(self, connection: RegistryProtocol, unread: int) -> None:
+    def __init__(self, connection: Connection, unread: int) -> None:
         self.is_lost = False
         self._connection = connection
         self._unread = unread
@@ -265,7 +278,7 @@ class _Receiver(asyncio.BufferedProtocol):
             return
         if not self._is_paused:
             transport.pause_reading()
-        transport.set_protocol(self._connection)
+        transport.set_protocol(cast(asyncio.BaseProtocol, self._connection))  # it is one
         self._connection.after_direct_body(is_complete=is_complete)
         transport.resume_reading()
 

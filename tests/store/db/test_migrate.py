@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from moorage.store.db import migrate
+from moorage.store.db import migrate, migrations
 from moorage.store.db.connect import connect
 from moorage.store.db.migrate import SchemaTooNew
 from moorage.store.db.statements import Statements
@@ -67,10 +67,10 @@ def stored_version(url: str) -> int:
 
 def add_migration(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, text: str) -> None:
     """As a later version of the package would."""
-    shutil.copytree(migrate.MIGRATIONS, folder)
+    shutil.copytree(migrations.FOLDER, folder)
     for engine in ("sqlite", "postgres"):
         (folder / engine / name).write_text(text)
-    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+    monkeypatch.setattr(migrations, "FOLDER", folder)
 
 
 def test_the_first_start_makes_the_schema(database_url: str, statements: Statements) -> None:

@@ -1,0 +1,5 @@
+"""The operations of STS (and later IAM): importing this registers them."""
+
+from moorage.access.operations import sts
+
+MODULES = (sts,)

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+from moorage.store.db.migrations import migrations, version_of
 
 
 class SchemaTooNew(Exception):
@@ -63,14 +63,6 @@ def migrate_postgres(url: str) -> None:
         from moorage.store.db.upgrade import upgrade_postgres  # Costs as much as the rest of a start.
 
         upgrade_postgres(url, migrations("postgres"))
-
-
-def migrations(engine: str) -> list[Path]:
-    return sorted((MIGRATIONS / engine).glob("[0-9]*.sql"))
-
-
-def version_of(migration: Path) -> int:
-    return int(migration.name.partition(".")[0])
 
 
 def _is_behind(stored: int, known: list[Path]) -> bool:

@@ -21,7 +21,7 @@ from yoyo.backends.core.sqlite3 import SQLiteBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, MigrationList, default_migration_table
 
-from moorage.store.db.migrate import version_of
+from moorage.store.db.migrations import version_of
 
 
 def upgrade_sqlite(path: Path, known: Sequence[Path], *pragmas: str) -> None:

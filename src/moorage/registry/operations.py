@@ -5,4 +5,4 @@ from moorage.registry.images import operations as images
 from moorage.registry.repositories import operations as repositories
 from moorage.registry.uploads import operations as uploads
 
-SLICES = (account, images, repositories, uploads)
+MODULES = (account, images, repositories, uploads)

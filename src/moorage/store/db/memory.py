@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from moorage.store.db.migrate import migrations
+from moorage.store.db.migrations import migrations
 from moorage.store.db.sqlite import SqliteDatabase
 from moorage.store.db.statements import Statements
 

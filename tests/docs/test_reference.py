@@ -1,0 +1,101 @@
+"""Options, settings and links in the documentation are those of the code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moorage.cli.options import option
+from moorage.cli.program import make_parser
+from moorage.config import Settings
+
+from .pages import CHECKOUT, PAGES
+
+OPERATE = (CHECKOUT / "docs" / "operate.md").read_text(encoding="utf-8")
+LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")
+CODE_PATH = re.compile(
+    r"`((?:src/moorage/|base/|aws/|store/|keys/|access/|registry/|oci/|server/|cli/)[\w/.]*\.(?:py|sql))"
+)
+
+
+def test_settings_table_equals_the_settings() -> None:
+    written = OPERATE.partition("<!-- settings")[2].partition("-->\n")[2].partition("<!-- end of settings")[0]
+
+    assert written == settings_table()
+
+
+def test_options_of_every_command_are_documented() -> None:
+    undocumented = [text for text in _options(make_parser()) if text not in OPERATE]
+
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    broken = [
+        match[0]
+        for match in LINK.finditer(page.read_text(encoding="utf-8"))
+        if not _exists(page, match["path"], match["anchor"])
+    ]
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    named = CODE_PATH.findall(page.read_text(encoding="utf-8"))
+
+    missing = [
+        path
+        for path in named
+        if not (CHECKOUT / path).exists() and not (CHECKOUT / "src/moorage" / path).exists()
+    ]
+
+    assert missing == []
+
+
+def settings_table() -> str:
+    """What belongs between the two marks of docs/operate.md."""
+    rows = [
+        f"| `{option(item.name)}` | `MOORAGE_{item.name.upper()}` | `{item.name}` | {_default(item.default)} "
+        f"| {item.metadata['help']} |"
+        for item in dataclasses.fields(Settings)
+    ]
+    return "\n".join(["| option | variable | line | default | |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _default(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Long options of a parser and its commands; a switch is documented by its positive form."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _options(command)
+        yield from (
+            text
+            for text in action.option_strings[:2]
+            if text.startswith("--") and not text.startswith("--no-")
+        )
+
+
+def _exists(page: Path, path: str, anchor: str | None) -> bool:
+    target = page.parent / path if path else page
+    if not target.exists():
+        return False
+    return anchor is None or anchor in _anchors(target.read_text(encoding="utf-8"))
+
+
+def _anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_LIST})
 _EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 _MANIFEST_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST})
+_TYPE = re.compile(r"[ -~]{0,255}")  # a type is served as a header
+_SIZE_MAX = (1 << 63) - 1
 
 
 class _Descriptor(msgspec.Struct, rename="camel"):
@@ -54,7 +57,7 @@ class Descriptor:
 class Manifest:
     media_type: str
     artifact_type: str | None
-    """The manifest's own; else the config's media type for an image manifest (distribution-spec, "Listing Referrers")."""
+    """The manifest's own; else the config's media type for an image manifest ("Listing Referrers")."""
     config_media_type: str | None
     blobs: tuple[Descriptor, ...]
     """Config and layers that must be in the repository: foreign layers and blobs an index points at are not."""
@@ -73,44 +76,56 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 
 def parse(content: bytes, media_type: str | None) -> Manifest:
-    """Read a manifest sent as `media_type` (the request's, without parameters). Raise `ManifestInvalid` with the reason.
+    """Read a manifest sent as `media_type` (the request's, without parameters). Raise `ManifestInvalid` with why.
 
     1. JSON of the right shape, schemaVersion 2.
     2. The media type: the body's and the request's must agree; one of them must be there.
-    3. Every descriptor has a good digest, a size, and data that is what it says.
+    3. Every descriptor has a good digest, a size, and data that is what it says; all sizes fit 64 bits.
     """
     # 1
     try:
-        document = _DECODER.decode(content)
+        document = _DECODER.decode(content.decode())  # also of members unread: everything served is UTF-8
     except msgspec.ValidationError as error:
         raise ManifestInvalid(reason=f"Invalid JSON syntax: {error}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ManifestInvalid(reason="Invalid JSON syntax") from None
     if document.schema_version != 2:
         raise ManifestInvalid(reason=f"schemaVersion {document.schema_version} is not supported, send 2")
     # 2
     own = document.media_type
+    _check_type("mediaType", own)
+    _check_type("artifactType", document.artifact_type)
     if own is not None and media_type is not None and own != media_type:
         raise ManifestInvalid(reason=f"mediaType is {own} but was sent as {media_type}")
     kind = own or media_type
     if kind is None:
         raise ManifestInvalid(reason="mediaType is missing, in the manifest and in the request")
+    _check_type("mediaType", kind)
     # 3
     children = tuple(_descriptors(document.manifests))
     config = _descriptor(document.config) if document.config else None
     layers = list(_descriptors(document.layers))
     required = [_descriptor(layer) for layer in document.layers or () if not _is_foreign(layer)]
     subject = _descriptor(document.subject).digest if document.subject else None
+    _check_type("config.mediaType", config.media_type if config else None)
+    layers_size = sum(layer.size for layer in layers) + (config.size if config else 0)
+    if layers_size > _SIZE_MAX:
+        raise ManifestInvalid(reason="the sizes of the layers are too large")
     return Manifest(
         media_type=kind,
         artifact_type=document.artifact_type or (config.media_type if config and not children else None),
         config_media_type=config.media_type if config else None,
         blobs=tuple(([config] if config else []) + required),
-        layers_size=sum(layer.size for layer in layers) + (config.size if config else 0),
+        layers_size=layers_size,
         children=tuple(child for child in children if child.media_type in _MANIFEST_TYPES),
         subject=subject,
         annotations=document.annotations or {},
     )
+
+
+def _check_type(member: str, text: str | None) -> None:
+    if text is not None and not _TYPE.fullmatch(text):
+        raise ManifestInvalid(reason=f"{member} must be at most 255 printable ASCII characters")
 
 
 def _descriptors(sent: Iterable[_Descriptor] | None) -> Iterable[Descriptor]:

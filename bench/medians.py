@@ -29,6 +29,14 @@ def ratio(samples: Sequence[Sample], case: str, server: str, peer: str, metric: 
     return Spread(median(values), min(values), max(values)) if values else None
 
 
+def growth(samples: Sequence[Sample], small: str, large: str, server: str, metric: str) -> Spread | None:
+    """The case `small` to the case `large` on one server, within each round."""
+    before = _by_round(samples, small, server, metric)
+    after = _by_round(samples, large, server, metric)
+    values = [before[round_] / after[round_] for round_ in before if after.get(round_)]
+    return Spread(median(values), min(values), max(values)) if values else None
+
+
 def cases(samples: Sequence[Sample], *patterns: str) -> list[str]:
     """The cases that match one of the patterns (fnmatch), in the order of the run."""
     found = dict.fromkeys(sample.case for sample in samples)

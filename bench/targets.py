@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.lab import Sample
-from bench.medians import cases, ratio, spread
+from bench.medians import cases, growth, ratio, spread
 
 Values = Callable[[Sequence[Sample]], dict[str, float]]
 LARGE = ("1 GiB ×", "256 MiB ×")  # The second in a quick run.
@@ -69,19 +69,15 @@ def _growth(server: str, *names: str) -> Values:
     """How many times slower each request is on the largest repository than on that of ten tags."""
 
     def values(samples: Sequence[Sample]) -> dict[str, float]:
-        sizes = {name: cases(samples, f"{name}, * tags") for name in names}
-        return {
-            same[-1]: _median(samples, same[0], server) / _median(samples, same[-1], server)
-            for same in sizes.values()
-            if same and spread(samples, same[0], server, "rps")
-        }
+        found = {}
+        for name in names:
+            sizes = cases(samples, f"{name}, [0-9]* tags")
+            grown = growth(samples, sizes[0], sizes[-1], server, "rps") if sizes else None
+            if grown:
+                found[sizes[-1]] = grown.median
+        return found
 
     return values
-
-
-def _median(samples: Sequence[Sample], case: str, server: str) -> float:
-    found = spread(samples, case, server, "rps")
-    return found.median if found else float("nan")
 
 
 def _at(*labels: str, threads: str = "[18]") -> tuple[str, ...]:

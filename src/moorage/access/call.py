@@ -1,4 +1,4 @@
-"""One call: who asks, which registry is meant, and what the verbs may use to answer. Passed as an argument, never global."""
+"""One call: who asks, which registry is meant, what the verbs may use to answer. An argument, never global."""
 
 from __future__ import annotations
 

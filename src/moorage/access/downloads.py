@@ -1,4 +1,4 @@
-"""Download URLs: a path with a sealed token that stands for one layer, its asker and a time. Usable by curl as it is."""
+"""Download URLs: a path with a sealed token for one layer, its asker and a time. Usable by curl as it is."""
 
 from __future__ import annotations
 

@@ -166,8 +166,8 @@ class EmptyUpload(MoorageError):
 
 class InvalidLayer(MoorageError):
     template = (
-        "The layer digest calculation performed by Amazon ECR upon receipt of the image layer does not match the digest "
-        "specified."
+        "The layer digest calculation performed by Amazon ECR upon receipt of the image layer does not match the "
+        "digest specified."
     )
 
 
@@ -195,7 +195,9 @@ class DigestMismatch(MoorageError):
 
 
 class InvalidDigest(MoorageError):
-    template = "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest', got '{digest}'"
+    template = (
+        "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest', got '{digest}'"
+    )
 
 
 class SizeInvalid(MoorageError):
@@ -229,7 +231,9 @@ class UnknownOperation(MoorageError):
 
 
 class UnsupportedOperation(MoorageError):
-    template = "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
+    template = (
+        "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
+    )
 
 
 class RequestEntityTooLarge(MoorageError):
@@ -293,7 +297,9 @@ class NameInvalid(MoorageError):
 
 
 class TagInvalid(MoorageError):
-    template = "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
+    template = (
+        "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
+    )
 
 
 class PageSizeInvalid(MoorageError):

@@ -108,8 +108,11 @@ class Reply:
     status: int
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes | BlobBody = b""
-    kept_for: int | None = None
-    """The answer holds for every caller who may have it until this repository's epoch rises (0: for ever)."""
+    kept_while: tuple[int, int] | None = None
+    """The answer is the same for every caller who may have it while this repository is at this epoch.
+
+    (0, 0) is for ever. The epoch is taken before what the answer says is read.
+    """
 
 
 def reply_json(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:

@@ -52,6 +52,11 @@ class SealedWriter:
         """More can be appended."""
         return self._state is _State.OPEN
 
+    @property
+    def is_finished(self) -> bool:
+        """The file is durable under its name: `discard` leaves it."""
+        return self._state is _State.FINISHED
+
     def append(self, view: memoryview) -> None:
         """Add bytes of any length; the view is the caller's again afterwards. Raise `StorageFull`."""
         with self._trying(then=_State.OPEN), self._helpers.hashing(self._hashes, view):

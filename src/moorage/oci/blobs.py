@@ -26,12 +26,13 @@ async def get(call: Call, target: Target, request: Request) -> Reply:
 
 async def head(call: Call, target: Target, request: Request) -> Reply:
     repository = await repositories.find(call, target.name)
+    epoch = call.db.epoch(repository.id)
     layer = await layers.find(call, repository, target.digest())
     reply = Reply(
         200, [(b"content-type", _TYPE), (b"content-length", b"%d" % layer.size), *_headers(layer.digest)]
     )
     # A candidate must be asked about each time: the question keeps it from being collected.
-    reply.kept_for = None if layer.is_candidate else repository.id
+    reply.kept_while = None if layer.is_candidate else (repository.id, epoch)
     return reply
 
 

@@ -22,7 +22,7 @@ _NUMBER_DIGITS = 9
 
 async def ping(call: Call, target: Target, request: Request) -> Reply:
     reply = reply_json(200, b"{}")
-    reply.kept_for = 0
+    reply.kept_while = (0, 0)
     return reply
 
 

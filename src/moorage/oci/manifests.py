@@ -30,6 +30,7 @@ MAY_CHANGE = b"no-transform, private"
 async def get(call: Call, target: Target, request: Request) -> Reply:
     """The stored bytes under their exact type; HEAD is the same without the body."""
     repository = await repositories.find(call, target.name)
+    epoch = call.db.epoch(repository.id)
     image = await _find(call, repository, target)
     digest = str(image.digest).encode()
     headers = [
@@ -41,7 +42,7 @@ async def get(call: Call, target: Target, request: Request) -> Reply:
         return Reply(304, headers)
     content = await find.manifest_of(call, repository, image)
     reply = Reply(200, [(b"content-type", image.media_type.encode("latin-1", "replace")), *headers], content)
-    reply.kept_for = repository.id
+    reply.kept_while = (repository.id, epoch)
     return reply
 
 
@@ -100,10 +101,8 @@ async def _find(call: Call, repository: Repository, target: Target) -> Image:
 
 
 def _tags_to_set(call: Call, target: Target, request: Request) -> list[str]:
-    if not target.is_digest:
-        tags = [target.reference]
-    else:
-        tags = [value for key, value in request.query() if key == "tag"]
+    sent = [value for key, value in request.query() if key == "tag"]
+    tags = sent if target.is_digest else [target.reference]
     if len(tags) > call.limits.tags_in_one_push:
         raise TooManyTagParameters(limit=call.limits.tags_in_one_push)
     for tag in tags:

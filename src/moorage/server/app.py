@@ -154,6 +154,8 @@ class Application:
 
     async def __call__(self, scope: dict[str, Any], receive: object, send: object) -> None:
         exchange: Exchange = scope["extensions"]["moorage"]
+        if exchange.cycle.disconnected:  # refused by what followed in its own head
+            return
         client = scope["client"]
         request = Request(
             method=scope["method"],

@@ -51,6 +51,7 @@ class IncomingBody:
         self._is_lost = False
         self._wakes: asyncio.Future[None] | None = None
         self._expects_continue = False
+        self._receiver: _Receiver | None = None
 
     # For the protocol
 
@@ -68,6 +69,7 @@ class IncomingBody:
         self._held_bytes += len(data)
         if self._held_bytes >= PARSED_MAX or self._is_large():
             self._connection.flow.pause_reading()
+            self._connection.waiting_since = None
         if self._held_bytes >= BATCH_BYTES // 2:
             self._wake()
 
@@ -79,6 +81,15 @@ class IncomingBody:
         self._is_lost = not self.is_over
         self.is_over = True
         self._wake()
+
+    def abandon(self) -> None:
+        """The handler is through: it may have given up in the middle of what was received directly."""
+        if self._receiver is None or self.announced is None:
+            return
+        receiver, self._receiver = self._receiver, None
+        receiver.stop()
+        self.received = self.announced - receiver.unread
+        self.is_over = receiver.unread == 0 or receiver.is_lost
 
     @property
     def unread(self) -> int | None:
@@ -101,7 +112,7 @@ class IncomingBody:
         size = 0
         while True:
             held = self._take()
-            self._connection.flow.resume_reading()
+            self._resume()
             size += len(held)
             if size > limit:
                 raise RequestEntityTooLarge(limit=limit)
@@ -123,7 +134,7 @@ class IncomingBody:
                 return
             if self._held:
                 held = self._take()
-                self._connection.flow.resume_reading()
+                self._resume()
                 yield memoryview(held)
             if self.is_over and not self._held:
                 self._check()
@@ -133,15 +144,13 @@ class IncomingBody:
 
     async def _direct(self) -> AsyncIterator[memoryview]:
         assert self.announced is not None
-        receiver = _Receiver(self._connection, self.announced - self.received)
+        self._receiver = receiver = _Receiver(self._connection, self.announced - self.received)
         receiver.start()
         try:
             while (piece := await receiver.next()) is not None:
-                self.received += len(piece)
                 yield piece
         finally:
-            receiver.stop()
-            self.is_over = self.received == self.announced or receiver.is_lost
+            self.abandon()
         self._is_lost = receiver.is_lost
         self._check()
 
@@ -149,6 +158,13 @@ class IncomingBody:
         if self._expects_continue:
             self._expects_continue = False
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._connection.waiting_since = self._connection.loop.time()
+
+    def _resume(self) -> None:
+        """What was held is taken: the client may send on, and owes it unless all is there."""
+        self._connection.flow.resume_reading()
+        if not self.is_over:
+            self._connection.waiting_since = self._connection.loop.time()
 
     def _take(self) -> bytes:
         held = self._held[0] if len(self._held) == 1 else b"".join(self._held)
@@ -175,8 +191,8 @@ class _Receiver(asyncio.BufferedProtocol):
 
     def __init__(self, connection: Connection, unread: int) -> None:
         self.is_lost = False
+        self.unread = unread
         self._connection = connection
-        self._unread = unread
         self._filled = 0
         self._buffer = _POOL.take()
         self._full: deque[tuple[memoryview, int]] = deque()
@@ -188,6 +204,7 @@ class _Receiver(asyncio.BufferedProtocol):
 
     def start(self) -> None:
         connection = self._connection
+        connection.waiting_since = connection.loop.time()
         connection.flow.resume_reading()
         connection.transport.pause_reading()
         connection.transport.set_protocol(self)
@@ -198,7 +215,7 @@ class _Receiver(asyncio.BufferedProtocol):
         """The next piece; the one before goes back to the kernel. None at the end."""
         self._reclaim()
         while not self._full:
-            if self._unread == 0 or self.is_lost:
+            if self.unread == 0 or self.is_lost:
                 return None
             self._wakes = asyncio.get_running_loop().create_future()
             await self._wakes
@@ -213,23 +230,23 @@ class _Receiver(asyncio.BufferedProtocol):
             _POOL.give(buffer)
         self._full.clear()
         _POOL.give(self._buffer)
-        self._hand_back(is_complete=self._unread == 0)
+        self._hand_back(is_complete=self.unread == 0)
 
     # asyncio.BufferedProtocol
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[self._filled : min(BATCH_BYTES, self._filled + self._unread)]
+        return self._buffer[self._filled : min(BATCH_BYTES, self._filled + self.unread)]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._filled += nbytes
-        self._unread -= nbytes
+        self.unread -= nbytes
         self._connection.waiting_since = self._connection.loop.time()
-        if self._filled < BATCH_BYTES and self._unread:
+        if self._filled < BATCH_BYTES and self.unread:
             return
         self._full.append((self._buffer, self._filled))
         self._filled = 0
         self._buffer = _EMPTY
-        if self._unread == 0:
+        if self.unread == 0:
             self._hand_back(is_complete=True)
         elif self._owned < BUFFERS:
             self._owned += 1
@@ -259,7 +276,7 @@ class _Receiver(asyncio.BufferedProtocol):
         buffer, self._lent = self._lent, None
         if buffer is None:
             return
-        if self._is_paused and self._unread:
+        if self._is_paused and self.unread:
             self._buffer = buffer
             self._is_paused = False
             self._connection.waiting_since = self._connection.loop.time()
@@ -283,7 +300,7 @@ class _Receiver(asyncio.BufferedProtocol):
         transport.resume_reading()
 
     def _lose(self) -> None:
-        self.is_lost = self._unread > 0
+        self.is_lost = self.unread > 0
         self._wake()
 
     def _wake(self) -> None:

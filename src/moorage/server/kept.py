@@ -24,6 +24,7 @@ class Kept:
     resource: str
     repository: int
     epoch: int
+    """0 and 0 for what never changes."""
     status: int
     rest: bytes
     """The answer after its varying lines (status, date, request id)."""

@@ -82,10 +82,7 @@ class Pipeline:
                 raise PathUnknown()
         except Exception as error:
             refused = self._understood(error, request, request_id)
-            if is_aws:
-                reply = refusal(_service_of(request), refused, request_id)
-            else:
-                reply = self._refuse(request, refused)
+            reply = refusal(_service_of(request), refused, request_id) if is_aws else self._refuse(request, refused)
         self._recorder.record(request, reply.status, request_id)  # 7
         return reply
 
@@ -104,8 +101,8 @@ class Pipeline:
         # 5
         reply = await route.handler(call, target, request)
         # 6
-        if reply.kept_for is not None:
-            self._keep(request, registry, route, resource, reply)
+        if reply.kept_while is not None and isinstance(reply.body, bytes):
+            self._keep(request, registry, route, resource, reply, reply.body, *reply.kept_while)
         return reply
 
     async def _aws_call(self, request: Request, request_id: str) -> Reply:
@@ -175,7 +172,7 @@ class Pipeline:
         return Server()
 
     def _refuse(self, request: Request, error: MoorageError) -> Reply:
-        """On the registry wire. docker asks `/v2/` whether its password is still good, and logs in again on 401 only."""
+        """On the registry wire. docker asks `/v2/` whether its password is still good; it logs in again on 401 only."""
         is_ping = request.path in ("/v2", "/v2/")
         if isinstance(error, TokenExpired) and is_ping:
             error = Unauthorized(str(error))
@@ -184,19 +181,27 @@ class Pipeline:
 
     # Answers that are kept
 
-    def _keep(self, request: Request, registry: Registry, route: Route, resource: str, reply: Reply) -> None:
-        assert isinstance(reply.body, bytes) and reply.kept_for is not None
+    def _keep(
+        self,
+        request: Request,
+        registry: Registry,
+        route: Route,
+        resource: str,
+        reply: Reply,
+        body: bytes,
+        repository: int,
+        epoch: int,
+    ) -> None:
         has_own_length = any(name == b"content-length" for name, _ in reply.headers)
-        rest = render_constant(reply.headers, None if has_own_length else len(reply.body), closes=False)
-        epoch = self._services.db.epoch(reply.kept_for) if reply.kept_for else 0
+        rest = render_constant(reply.headers, None if has_own_length else len(body), closes=False)
         kept = Kept(
             registry=registry,
             actions=route.actions,
             resource=resource,
-            repository=reply.kept_for,
+            repository=repository,
             epoch=epoch,
             status=reply.status,
-            rest=rest if request.method == "HEAD" else rest + reply.body,
+            rest=rest if request.method == "HEAD" else rest + body,
         )
         self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
 
@@ -205,6 +210,8 @@ class Pipeline:
         authorization = host = b""
         for name, value in headers:
             if name == b"authorization":
+                if authorization:  # a second one: which counts is for the pipeline to say
+                    return None
                 authorization = value
             elif name == b"host":
                 host = value

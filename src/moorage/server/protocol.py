@@ -25,6 +25,8 @@ DRAIN_BYTES = 256 << 10  # an unread body up to this is read and dropped, and th
 LINGER_BYTES_MAX = 256 << 20  # of a longer one so much is dropped, so that the client can read the answer
 INLINE_BYTES = 128 << 10  # a blob up to this is unsealed on the loop: 50 µs, what a thread costs
 TLS_HELLO = 0x16
+_MALFORMED = "This is not a valid HTTP/1.1 request"
+_HEAD_TOO_LONG = f"The request's headers are longer than {HEAD_BYTES_MAX} bytes"
 
 
 class Front(Protocol):
@@ -48,9 +50,11 @@ class RegistryProtocol(HttpToolsProtocol):
         self.is_idle = True
         """Between requests."""
         self.sending: asyncio.Future[None] | None = None
+        self.is_refused = False
+        """Nothing that comes is read as a request any more."""
         self._is_in_head = False
         self._head_bytes = 0
-        self._is_refused = False
+        self._chunk_bytes = 0
         self._was_kept = False
         self._dropped = 0
         self._is_lingering = False
@@ -58,23 +62,27 @@ class RegistryProtocol(HttpToolsProtocol):
     # What the transport tells
 
     def data_received(self, data: bytes) -> None:
-        if self._is_refused:
+        if self.is_refused:
+            if self._is_lingering:
+                self._drop(len(data))
             return
-        if self.is_idle:
-            self.is_idle = False
-            if data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
-                self.transport.abort()
-                return
-        was_in_head = self._is_in_head
+        if self.is_idle and data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
+            self.transport.abort()
+            return
+        was_in_head, self._chunk_bytes = self._is_in_head, len(data)
         try:
             self.parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
-            self._refuse(400, "This is not a valid HTTP/1.1 request")
+        except httptools.HttpParserUpgrade as upgrade:  # an offer (curl's h2c), which is not taken up
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+            return
+        except httptools.HttpParserError:
+            self._refuse(400, _MALFORMED)
             return
         if self._is_in_head:
             self._head_bytes += len(data) if was_in_head else 0
             if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse(431, f"The request's headers are longer than {HEAD_BYTES_MAX} bytes")
+                self._refuse(431, _HEAD_TOO_LONG)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.body is not None:
@@ -87,6 +95,8 @@ class RegistryProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.is_idle = False
+        self.waiting_since = self.loop.time()
         self._was_kept = False
         self._is_in_head, self._head_bytes = True, 0
 
@@ -96,12 +106,18 @@ class RegistryProtocol(HttpToolsProtocol):
             self._refuse(414, f"The request's target is longer than {TARGET_BYTES_MAX} bytes")
 
     def on_headers_complete(self) -> None:
-        if self._is_refused:
+        if self.is_refused:
             return
         self._is_in_head = False
-        self.waiting_since = None
         method = self.parser.get_method()
-        announced = _announced_length(self.headers)
+        announced, hosts = _announced_length_and_hosts(self.headers)
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            self._refuse(400, "A request has one Host header")
+            return
+        if self._head_bytes + self._chunk_bytes > HEAD_BYTES_MAX and _size(self.headers) > HEAD_BYTES_MAX:
+            self._refuse(431, _HEAD_TOO_LONG)
+            return
+        self.waiting_since = None if announced == 0 or self.expect_100_continue else self.loop.time()
         is_alone = self.cycle is None or self.cycle.response_complete
         if announced == 0 and is_alone and self._answer_kept(method):
             return
@@ -116,7 +132,7 @@ class RegistryProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self.waiting_since = self.loop.time()
-        if self.body is None or self._is_refused:
+        if self.body is None or self.is_refused:
             return
         if self.cycle.response_complete:
             self._drop(len(body))
@@ -150,10 +166,11 @@ class RegistryProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.is_idle = True
         self.waiting_since = None
-        body, self.body = self.body, None
         if not is_complete:  # the handler gave up: what comes now would be taken for a request
-            self._is_refused = True
-        elif body is not None:
+            self.is_refused = True
+            return
+        body, self.body = self.body, None
+        if body is not None:
             body.end()
 
     # Answering
@@ -165,6 +182,7 @@ class RegistryProtocol(HttpToolsProtocol):
     def finish(self, cycle: RequestResponseCycle, *, closes: bool) -> None:
         """The answer is on its way: on to the next request, or to the end of the connection."""
         cycle.response_started = cycle.response_complete = True
+        closes = closes or (self.is_refused and not self.pipeline)
         if closes and self.body is not None and not self.body.is_over:
             self._is_lingering = (
                 True  # closing now would reset the connection under the client's reading of the answer
@@ -190,16 +208,28 @@ class RegistryProtocol(HttpToolsProtocol):
     def _drop(self, size: int) -> None:
         """An unread body, after the answer."""
         self._dropped += size
-        if self._dropped > LINGER_BYTES_MAX:
+        unread = self.body.unread if self.is_refused and self.body is not None else None
+        if self._dropped > LINGER_BYTES_MAX or (unread is not None and self._dropped >= unread):
             self.transport.close()
 
     def _refuse(self, status: int, message: str) -> None:
-        if self._is_refused:
+        """Answer what cannot be read, and read nothing more.
+
+        1. Bad bytes after a good request: that one is answered, then the connection ends.
+        2. A bad body of a request that has its answer, or whose turn to be answered has not come: nothing can be said.
+        3. Otherwise the refusal is the answer; a handler that reads the body learns that the client is gone.
+        """
+        if self.is_refused:
             return
-        self._is_refused = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()  # an earlier answer is on its way: nothing can be said in between
-            return
+        self.is_refused = True
+        if self.cycle is not None and (self.body is not None or not self.cycle.response_complete):
+            if self.body is None:
+                self.cycle.keep_alive = False  # 1
+                return
+            if self.cycle.response_started or self.pipeline:
+                self.transport.abort()  # 2
+                return
+            self.cycle.disconnected = True  # 3
         request_id = self.front.next_request_id()
         self.transport.write(render_refusal(status, "UNSUPPORTED", message, self.date(), request_id))
         self.transport.close()
@@ -218,6 +248,7 @@ class Exchange:
     async def respond(self, reply: Reply) -> None:
         """Write the answer. A body that breaks while it is sent breaks the connection: nothing false is completed."""
         connection, cycle = self._connection, self.cycle
+        self.body.abandon()
         await connection.flow.drain()
         if cycle.disconnected or connection.transport.is_closing():
             _close(reply)
@@ -238,7 +269,7 @@ class Exchange:
     async def _send_blob(self, head: bytes, body: BlobBody) -> None:
         connection = self._connection
         while connection.transport.get_write_buffer_size():  # an earlier answer of a pipeline goes out first
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # noqa: ASYNC110 (the transport tells nobody when its buffer is empty)
         self.cycle.response_started = True
         lost: asyncio.Future[None] = connection.loop.create_future()
         connection.sending = lost
@@ -264,7 +295,7 @@ class Exchange:
 
     def _closes(self) -> bool:
         """The connection cannot be used again: the client says so, or leaves more behind than we would read."""
-        if not self.cycle.keep_alive:
+        if not self.cycle.keep_alive or self._connection.is_refused:
             return True
         unread = self.body.unread
         return self.body.awaits_continue or unread is None or unread > DRAIN_BYTES
@@ -275,12 +306,20 @@ def _close(reply: Reply) -> None:
         reply.body.source.close()
 
 
-def _announced_length(headers: Headers) -> int | None:
-    """Content-Length; 0 without a body; None for a chunked one. The parser has refused what is contradictory."""
-    announced = 0
+def _announced_length_and_hosts(headers: Headers) -> tuple[int | None, int]:
+    """Content-Length: 0 without a body, None for a chunked one. The parser has refused what is contradictory."""
+    announced: int | None = 0
+    hosts = 0
     for name, value in headers:
-        if name == b"content-length":
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
             announced = int(value)
         elif name == b"transfer-encoding":
-            return None
-    return announced
+            announced = None
+    return announced, hosts
+
+
+def _size(headers: Headers) -> int:
+    """Bytes on the wire."""
+    return sum(len(name) + len(value) + len(": \r\n") for name, value in headers)

@@ -36,5 +36,7 @@ def close_stalled(state: ServerState, now: float) -> int:
 def _is_over(connection: RegistryProtocol, now: float) -> bool:
     if connection.waiting_since is None or connection.transport is None:
         return False
+    if connection.body is None and connection.cycle is not None and not connection.cycle.response_complete:
+        return False  # all was received; the client waits for us
     allowed = IDLE_S if connection.is_idle else BODY_S if connection.body is not None else HEAD_S
     return now - connection.waiting_since > allowed

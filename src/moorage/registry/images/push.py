@@ -1,4 +1,4 @@
-"""Push an image: the manifest, its references, its tags. Both doors push here (`PUT /v2/.../manifests/` and PutImage)."""
+"""Push an image: the manifest, its references, its tags. Both doors push here (`PUT /v2/…/manifests/…`, PutImage)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ async def _check_references(call: Call, tx: Transaction, repository: Repository,
     rows = await tx.all("uploads.layers", {**values, "digests": [digest.packed for digest in blobs]})
     present = {packed for packed, _, _ in rows}
     children = list(dict.fromkeys(child.digest for child in manifest.children))
-    sizes: dict[bytes, int] = dict(await tx.all("images.existing", {**values, "digests": [child.packed for child in children]}))
+    packed_children = [child.packed for child in children]
+    sizes: dict[bytes, int] = dict(await tx.all("images.existing", {**values, "digests": packed_children}))
     if not _may_miss_references(call, repository):
         facts = {"name": repository.name, "registry_id": repository.registry.account}
         absent = [str(digest) for digest in blobs if digest.packed not in present]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorage.access.call import Services
-from moorage.registry.uploads import layers
+from moorage.registry.uploads import layers, session
 
 BATCH = 200  # links a transaction: some 5 ms on the writer
 
@@ -54,10 +54,8 @@ async def expire_sessions(services: Services) -> int:
     expired = services.uploads.expired(services.clock())
     for upload in expired:
         upload.busy = True
-        services.uploads.remove(upload)
-        await services.work(upload.writer.discard)
-    async with services.db.transaction() as tx:
-        await tx.run("uploads.end", [{"id": upload.id} for upload in expired])
+        await session.drop(services, upload)
+    await remove_doomed_files(services)
     return len(expired)
 
 
@@ -77,8 +75,7 @@ async def purge_batch(services: Services, repository: int) -> bool:
     """Remove some of a deleted repository's links, its candidates and sessions. False when there was nothing left."""
     for upload in services.uploads.of_repository(repository):
         if not upload.busy:
-            services.uploads.remove(upload)
-            await services.work(upload.writer.discard)
+            await session.drop(services, upload)
     async with services.db.transaction() as tx:
         links = await tx.all("uploads.purge_links", {"repository": repository, "limit": BATCH})
         sessions = await tx.all("uploads.purge_uploads", {"repository": repository})

@@ -82,7 +82,10 @@ async def store(
     wrapped_key: bytes,
     names: Iterable[Digest],
 ) -> bool:
-    """Name a durable blob and link it, in one transaction. Return False if the domain had one of that digest already."""
+    """Name a durable blob and link it, in one transaction.
+
+    Return False if the domain had one of that digest already: then that is linked, and this file is doomed.
+    """
     sha256, *others = names
     async with call.db.transaction() as tx:
         await confirm(tx, repository)
@@ -90,6 +93,8 @@ async def store(
         if existing is None:
             row: Values = {"id": blob, "domain": repository.domain, "digest": sha256.packed, "size": size}
             await tx.run("uploads.insert_blob", {**row, "wrapped_key": wrapped_key, "created": call.now})
+        else:
+            await tx.run("uploads.doom_file", {"blob": blob})
         stored: bytes = blob if existing is None else existing[0]
         for digest in (sha256, *others):
             await tx.run(

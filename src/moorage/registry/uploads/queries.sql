@@ -95,6 +95,10 @@ DELETE FROM blobs WHERE id IN :blobs AND EXISTS (SELECT 1 FROM doomed_files d WH
 -- doom_file: a file that never became a blob
 INSERT INTO doomed_files (blob) VALUES (:blob) ON CONFLICT (blob) DO NOTHING
 
+-- doom_file_unless_stored: a finished file whose row was not written
+INSERT INTO doomed_files (blob) SELECT :blob WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE id = :blob)
+ON CONFLICT (blob) DO NOTHING
+
 -- doomed_files: files to remove
 SELECT blob FROM doomed_files ORDER BY blob LIMIT :limit
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from moorage.access.call import Call
+from moorage.access.call import Call, Services
 from moorage.base.digest import Digest
 from moorage.base.errors import DigestMismatch, LimitExceeded, RangeNotInOrder, UploadNotFound
 from moorage.keys.receiving import OpenUpload
@@ -65,8 +65,12 @@ def find(call: Call, repository: Repository, upload_id: str) -> OpenUpload:
 async def append(
     call: Call, upload: OpenUpload, batches: AsyncIterator[memoryview], *, first: int | None = None
 ) -> int:
-    """Receive bytes at the end; `first` is where the client says they begin. Return the bytes received in all."""
-    with _at(upload, first):
+    """Receive bytes at the end; `first` is where the client says they begin. Return the bytes received in all.
+
+    A client that leaves keeps its session with what had come. A failure to store ends it: what the file holds is
+    unknown.
+    """
+    async with _at(call, upload, first):
         await _receive(call, upload, batches)
     upload.expires = call.now + call.limits.upload_idle_us
     return upload.writer.received
@@ -96,7 +100,7 @@ async def finish(
     4. One transaction names the blob, links it to the repository as a candidate, and ends the session.
        Of two finishers of one digest the second drops its file.
     """
-    with _at(upload, first):
+    async with _at(call, upload, first):
         # 1
         if batches is not None:
             await _receive(call, upload, batches)
@@ -106,7 +110,6 @@ async def finish(
             if digest.algorithm not in own:
                 own[digest.algorithm] = await call.services.work(upload.writer.rehash, digest.algorithm)
         if any(own[digest.algorithm] != digest for digest in digests):
-            await _drop(call, upload)
             raise DigestMismatch()
         # 3
         await call.services.work(upload.writer.finish)
@@ -132,19 +135,34 @@ async def finish(
 
 
 async def cancel(call: Call, upload: OpenUpload) -> None:
-    with _at(upload, None):
-        await _drop(call, upload)
+    async with _at(call, upload, None):
+        await drop(call.services, upload)
 
 
-@contextmanager
-def _at(upload: OpenUpload, first: int | None) -> Iterator[None]:
-    """Hold the session for one request, if it stands where the client thinks."""
+async def drop(services: Services, upload: OpenUpload) -> None:
+    """End the session and remove what it wrote; a file that is finished already goes unless a row names it."""
+    services.uploads.remove(upload)
+    await services.work(upload.writer.discard)
+    async with services.db.transaction() as tx:
+        if upload.writer.is_finished:
+            await tx.run("uploads.doom_file_unless_stored", {"blob": upload.blob})
+        await tx.run("uploads.end", {"id": upload.id})
+
+
+@asynccontextmanager
+async def _at(call: Call, upload: OpenUpload, first: int | None) -> AsyncIterator[None]:
+    """Hold the session for one request, if it stands where the client thinks. What fails ends it."""
     received = upload.writer.received
     if upload.busy or (first is not None and first != received):
         raise RangeNotInOrder(first=received if first is None else first, expected=received)
     upload.busy = True
     try:
         yield
+    except ConnectionError:  # the client left; what had come is good
+        raise
+    except Exception:
+        await drop(call.services, upload)
+        raise
     finally:
         upload.busy = False
 
@@ -158,10 +176,3 @@ async def _receive(call: Call, upload: OpenUpload, batches: AsyncIterator[memory
             writer.append(batch)
         else:
             await call.services.work(writer.append, batch)
-
-
-async def _drop(call: Call, upload: OpenUpload) -> None:
-    call.services.uploads.remove(upload)
-    await call.services.work(upload.writer.discard)
-    async with call.db.transaction() as tx:
-        await tx.run("uploads.end", {"id": upload.id})

@@ -53,7 +53,7 @@ class Login:
 
 
 def password_for(call: Call, expires: int) -> str:
-    """A password of the caller; the user name is `AWS`. It serves every account of the region that the caller may use."""
+    """A password of the caller, whose user name is `AWS`: good for every account of the region that they may use."""
     claims = _Claims(call.principal.access_key_id, call.region, call.now // SECOND, expires // SECOND)
     payload = call.services.tokens.seal(PURPOSE, claims)
     envelope = _Envelope(payload, "", "2", "DATA_KEY", expires // SECOND)

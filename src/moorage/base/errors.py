@@ -196,7 +196,7 @@ class DigestMismatch(MoorageError):
 
 class InvalidDigest(MoorageError):
     template = (
-        "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest', got '{digest}'"
+        "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest' ({digest})"
     )
 
 

@@ -22,6 +22,7 @@ from moorage.access.passwords import Passwords
 from moorage.access.signatures import Signatures
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, system_clock
+from moorage.base.errors import Corrupted
 from moorage.base.http import Headers, Request
 from moorage.config import Settings
 from moorage.keys.keyring import Keyring
@@ -166,7 +167,15 @@ class Application:
             body=exchange.body,
             client=client[0] if client else "",
         )
-        await exchange.respond(await self._pipeline.answer(request, exchange.request_id.decode()))
+        request_id = exchange.request_id.decode()
+        reply = await self._pipeline.answer(request, request_id)
+        try:
+            await exchange.respond(reply)
+        except ConnectionError:
+            pass  # the client left in the middle of its answer
+        except Corrupted as error:
+            # The connection is broken already, unless nothing was sent: what fails authentication is never completed.
+            await exchange.respond(self._pipeline.refuse(request, error, request_id))
 
     def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
         return self._pipeline.kept_answer(method, target, headers, date)

@@ -70,9 +70,8 @@ class Pipeline:
 
     async def answer(self, request: Request, request_id: str) -> Reply:
         """Never raises: what is our own fault is logged under the request id and answered 500."""
-        is_aws = request.path == "/"
         try:
-            if is_aws:
+            if request.path == "/":
                 reply = await self._aws_call(request, request_id)
             elif request.path.startswith("/v2/") or request.path == "/v2":
                 reply = await self._registry_call(request, request_id)
@@ -81,8 +80,7 @@ class Pipeline:
             else:
                 raise PathUnknown()
         except Exception as error:
-            refused = self._understood(error, request, request_id)
-            reply = refusal(_service_of(request), refused, request_id) if is_aws else self._refuse(request, refused)
+            reply = self.refuse(request, error, request_id)
         self._recorder.record(request, reply.status, request_id)  # 7
         return reply
 
@@ -159,7 +157,12 @@ class Pipeline:
             services=self._services,
         )
 
-    # Refusals
+    def refuse(self, request: Request, error: Exception, request_id: str) -> Reply:
+        """The answer for an error, in the form of the protocol spoken."""
+        refused = self._understood(error, request, request_id)
+        if request.path == "/":
+            return refusal(_service_of(request), refused, request_id)
+        return self._registry_refusal(request, refused)
 
     def _understood(self, error: Exception, request: Request, request_id: str) -> MoorageError:
         """The error to tell; what is ours is logged, and told without detail."""
@@ -171,7 +174,7 @@ class Pipeline:
             _log.error("%s %s %s", request_id, request.method, request.path, exc_info=error)
         return Server()
 
-    def _refuse(self, request: Request, error: MoorageError) -> Reply:
+    def _registry_refusal(self, request: Request, error: MoorageError) -> Reply:
         """On the registry wire. docker asks `/v2/` whether its password is still good; it logs in again on 401 only."""
         is_ping = request.path in ("/v2", "/v2/")
         if isinstance(error, TokenExpired) and is_ping:

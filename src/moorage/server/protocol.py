@@ -268,8 +268,10 @@ class Exchange:
 
     async def _send_blob(self, head: bytes, body: BlobBody) -> None:
         connection = self._connection
-        while connection.transport.get_write_buffer_size():  # an earlier answer of a pipeline goes out first
-            await asyncio.sleep(0)  # noqa: ASYNC110 (the transport tells nobody when its buffer is empty)
+        # The thread writes past the transport: an earlier answer of a pipeline must have left it.
+        connection.transport.set_write_buffer_limits(high=0)
+        await connection.flow.drain()
+        connection.transport.set_write_buffer_limits()
         self.cycle.response_started = True
         lost: asyncio.Future[None] = connection.loop.create_future()
         connection.sending = lost

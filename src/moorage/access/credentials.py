@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from moorage.access.principals import Principal, root_of
 from moorage.base.names import is_account_id
 from moorage.keys.keyring import Keyring
-from moorage.store.db.api import Database, UniqueViolation
+from moorage.store.db.api import Database, UniqueViolation, Value
 
 _PURPOSE = "access-key"
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CACHED = 4_096
+_DEFAULT_ACCOUNT = "default-account"
+_UNCLAIMED_KEY = "unclaimed-root-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,11 @@ class Credentials:
         self._opened[key_id] = found
         return found
 
-    async def create_account(self, account: str | None, now: int) -> AccessKey:
-        """A new account and its root access key. Without an id, a random one. Raise `AccountExists`."""
+    async def create_account(self, account: str | None, now: int, *, is_default: bool = False) -> AccessKey:
+        """A new account and its root access key. Without an id, a random one. Raise `AccountExists`.
+
+        That of the default account is handed out by `default_account` until it is `claimed`.
+        """
         chosen = account or random_account_id()
         if not is_account_id(chosen):
             raise ValueError(f"'{chosen}' is not an account id: it has 12 digits")
@@ -76,19 +81,30 @@ class Credentials:
                         "created": now,
                     },
                 )
+                if is_default:
+                    await tx.run("access.set_setting", _installation(_DEFAULT_ACCOUNT, chosen))
+                    await tx.run("access.set_setting", _installation(_UNCLAIMED_KEY, key_id))
         except UniqueViolation:
             raise AccountExists(chosen) from None
         self.epoch += 1
         return AccessKey(key_id, principal, secret, is_active=True)
 
-    async def setting(self, name: str) -> str | None:
-        """A setting of the installation."""
+    async def default_account(self) -> tuple[str, AccessKey | None] | None:
+        """Its id, and its root access key as long as nobody has kept it; None before there is one."""
+        account = await self._setting(_DEFAULT_ACCOUNT)
+        if account is None:
+            return None
+        unclaimed = await self._setting(_UNCLAIMED_KEY)
+        return account, await self.find(unclaimed) if unclaimed else None
+
+    async def claimed(self) -> None:
+        """The root access key of the default account is kept elsewhere: it is not handed out again."""
+        async with self._db.transaction() as tx:
+            await tx.run("access.set_setting", _installation(_UNCLAIMED_KEY, ""))
+
+    async def _setting(self, name: str) -> str | None:
         row = await self._db.one("access.setting", {"account": "", "region": "", "name": name})
         return row[0] if row else None
-
-    async def set_setting(self, name: str, value: str) -> None:
-        async with self._db.transaction() as tx:
-            await tx.run("access.set_setting", {"account": "", "region": "", "name": name, "value": value})
 
     async def accounts(self, after: str = "", limit: int = 1_000) -> list[tuple[str, int]]:
         """Account ids and when they were created."""
@@ -96,6 +112,11 @@ class Credentials:
             (id_, created)
             for id_, created in await self._db.all("access.accounts", {"after": after, "limit": limit})
         ]
+
+
+def _installation(name: str, value: str) -> dict[str, Value]:
+    """A setting of neither an account nor a region."""
+    return {"account": "", "region": "", "name": name, "value": value}
 
 
 def random_account_id() -> str:

@@ -14,7 +14,7 @@ from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import columns, say, styled
 from moorage.config import Settings
-from moorage.server.app import default_account, opened_beside
+from moorage.server.app import opened_beside
 
 _PAGE = 1_000
 
@@ -40,12 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _accounts(settings: Settings) -> list[Account]:
     async with opened_beside(settings) as credentials:
-        default = await default_account(credentials)
+        default = await credentials.default_account()
         rows: list[tuple[str, int]] = []
         while page := await credentials.accounts(rows[-1][0] if rows else "", _PAGE):
             rows += page
     return [
-        Account(id_, datetime.fromtimestamp(created / SECOND, UTC), id_ == default) for id_, created in rows
+        Account(id_, datetime.fromtimestamp(created / SECOND, UTC), default is not None and id_ == default[0])
+        for id_, created in rows
     ]
 
 

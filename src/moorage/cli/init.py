@@ -24,6 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _init(settings: Settings, as_json: bool) -> None:
     async with opened(settings, settings.port) as installation:
         is_first = record_address(installation, settings.port)
+        if is_first:
+            await installation.credentials.claimed()
     account, credentials = installation.default.account, str(settings.credentials_file.resolve())
     if as_json:
         say(json.dumps({"account": account, "credentials": credentials, "created": is_first}))

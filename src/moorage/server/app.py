@@ -45,7 +45,6 @@ from moorage.store.db.statements import Statements
 BACKLOG = 2_048
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
-_DEFAULT_ACCOUNT = "default-account"
 OPERATIONS = (*access_operations.MODULES, *registry_operations.MODULES)
 """What answers AWS calls; importing them has registered them."""
 _TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE)
@@ -60,7 +59,7 @@ class Installation:
     credentials: Credentials
     default: Registry
     created: AccessKey | None
-    """The root access key of the default account, if this was the first start."""
+    """The root access key of the default account, until its keeper has called `credentials.claimed`."""
 
 
 @asynccontextmanager
@@ -116,10 +115,16 @@ async def opened_beside(settings: Settings) -> AsyncIterator[Credentials]:
 
 
 async def serve(settings: Settings, announce: Callable[[Installation, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what runs. `announce` is called when the port is open."""
+    """Serve until SIGTERM or SIGINT, then finish what runs.
+
+    `announce` is called when the port is open, and keeps what was created.
+    """
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     async with opened(settings, port) as installation:
+        announce(installation, port)
+        if installation.created is not None:
+            await installation.credentials.claimed()
         application = Application(installation)
         server = uvicorn.Server(_uvicorn_config(application))
         loop = asyncio.get_running_loop()
@@ -127,7 +132,6 @@ async def serve(settings: Settings, announce: Callable[[Installation, int], None
             loop.create_task(schedule.run_all(installation.services)),
             loop.create_task(sweep(server.server_state, loop)),
         ]
-        loop.call_soon(announce, installation, port)
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -199,18 +203,12 @@ def _root_key(settings: Settings, may_create: bool = True) -> RootKey:
         return create_root_key(settings.root_key)
 
 
-async def default_account(credentials: Credentials) -> str | None:
-    """Its id; None before the first start."""
-    return await credentials.setting(_DEFAULT_ACCOUNT)
-
-
 async def _default_account(credentials: Credentials, settings: Settings) -> tuple[str, AccessKey | None]:
     """The account of this installation; at the first start it is created, with the key of its root."""
-    known = await credentials.setting(_DEFAULT_ACCOUNT)
+    known = await credentials.default_account()
     if known is not None:
-        return known, None
-    created = await credentials.create_account(settings.account or None, system_clock())
-    await credentials.set_setting(_DEFAULT_ACCOUNT, created.principal.account)
+        return known
+    created = await credentials.create_account(settings.account or None, system_clock(), is_default=True)
     return created.principal.account, created
 
 

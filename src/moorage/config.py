@@ -128,6 +128,7 @@ class Settings:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
+_WORDS = {"bool": "true or false", "float": "a number", "int": "a whole number"}
 _FIELDS = {item.name: item for item in dataclasses.fields(Settings)}
 
 
@@ -156,4 +157,4 @@ def _convert(name: str, value: Any) -> Any:
             ]
         return {"int": int, "float": float, "str": str}[kind](value)
     except (ValueError, KeyError):
-        raise InvalidSettings(f"{name} is '{value}': not a {kind}") from None
+        raise InvalidSettings(f"{name} is '{value}': it has to be {_WORDS[kind]}") from None

@@ -93,13 +93,17 @@ class Reader:
         command = shlex.split(_on_a_free_port(_behind_make(block)))
         log = self.folder / "server.log"
         with _process(command, log, self.environment, self.folder) as process:
-            for _ in until(30, f"no address from the server, see {log}"):
-                assert process.poll() is None, log.read_text()
-                listening = re.search(r"Listening on http://(\S+)\n(?:.*\n)*.* docker push", log.read_text())
-                if listening:
-                    break
-            yield listening[1]
+            yield _address(process, log)
         assert process.returncode == 0, log.read_text()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """HOST:PORT of the server, when it says so."""
+    for _ in until(30, f"no address from the server, see {log}"):
+        assert process.poll() is None, log.read_text()
+        if listening := re.search(r"Listening on http://(\S+)\n", log.read_text()):
+            return listening[1]
+    raise AssertionError
 
 
 @pytest.fixture

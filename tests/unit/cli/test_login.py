@@ -28,7 +28,7 @@ def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).write_text(CLIENT.format(last))
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(login.shutil, "which", lambda name: (folder / name).exists() or None)
+    monkeypatch.setattr("shutil.which", lambda name: (folder / name).exists() or None)
     monkeypatch.setattr(login, "get_password", lambda profile: PASSWORD)
     return folder
 

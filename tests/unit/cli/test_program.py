@@ -47,7 +47,7 @@ def test_wrong_usage_exits_2(moorage: Command, arguments: tuple[str, ...]) -> No
     [
         (("--listen", "nowhere"), "listen is 'nowhere': HOST:PORT, for instance 127.0.0.1:5050"),
         (("--account", "12"), "account is '12': an account id has 12 digits"),
-        (("--memory-cache", "much"), "memory_cache is 'much': not a int"),
+        (("--memory-cache", "much"), "memory_cache is 'much': it has to be a whole number"),
         (("--config", "missing.toml"), "missing.toml cannot be read"),
     ],
 )

@@ -175,8 +175,8 @@ class Application:
         reply = await self._pipeline.answer(request, request_id)
         try:
             await exchange.respond(reply)
-        except ConnectionError:
-            pass  # the client left in the middle of its answer
+        except (ConnectionError, TimeoutError):
+            pass  # the client left in the middle of its answer, or takes no more of it
         except Corrupted as error:
             # The connection is broken already, unless nothing was sent: what fails authentication is never completed.
             await exchange.respond(self._pipeline.refuse(request, error, request_id))

@@ -70,7 +70,8 @@ class IncomingBody:
         if self._held_bytes >= PARSED_MAX or self._is_large():
             self._connection.flow.pause_reading()
             self._connection.waiting_since = None
-        if self._held_bytes >= BATCH_BYTES // 2:
+            self._wake()  # whoever reads must take it before more can come
+        elif self._held_bytes >= BATCH_BYTES // 2:
             self._wake()
 
     def end(self) -> None:

@@ -24,6 +24,7 @@ TARGET_BYTES_MAX = 16 << 10
 DRAIN_BYTES = 256 << 10  # an unread body up to this is read and dropped, and the connection lives on
 LINGER_BYTES_MAX = 256 << 20  # of a longer one so much is dropped, so that the client can read the answer
 INLINE_BYTES = 128 << 10  # a blob up to this is unsealed on the loop: 50 µs, what a thread costs
+READ_BYTES = 256 << 10  # at most what the loop reads at once
 TLS_HELLO = 0x16
 _MALFORMED = "This is not a valid HTTP/1.1 request"
 _HEAD_TOO_LONG = f"The request's headers are longer than {HEAD_BYTES_MAX} bytes"
@@ -54,6 +55,7 @@ class RegistryProtocol(HttpToolsProtocol):
         """Nothing that comes is read as a request any more."""
         self._is_in_head = False
         self._head_bytes = 0
+        """Of the chunks before this one that the head came in; the first may have begun with something else."""
         self._chunk_bytes = 0
         self._was_kept = False
         self._dropped = 0
@@ -69,7 +71,7 @@ class RegistryProtocol(HttpToolsProtocol):
         if self.is_idle and data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
             self.transport.abort()
             return
-        was_in_head, self._chunk_bytes = self._is_in_head, len(data)
+        self._chunk_bytes = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # an offer (curl's h2c), which is not taken up
@@ -80,8 +82,8 @@ class RegistryProtocol(HttpToolsProtocol):
             self._refuse(400, _MALFORMED)
             return
         if self._is_in_head:
-            self._head_bytes += len(data) if was_in_head else 0
-            if self._head_bytes > HEAD_BYTES_MAX:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX + READ_BYTES:
                 self._refuse(431, _HEAD_TOO_LONG)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -40,7 +40,7 @@ def _of_node(node: ast.AST, name: str) -> Iterator[tuple[int, str, str]]:
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
         if lines > FUNCTION_LINES:
             yield lines, "lines", f"{name}:{node.lineno} {node.name}"
-    if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+    if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
         methods = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
         if methods > INTERFACE_METHODS:
             yield methods, "methods", f"{name}:{node.lineno} {node.name}"

@@ -28,9 +28,10 @@ async def head(call: Call, target: Target, request: Request) -> Reply:
     repository = await repositories.find(call, target.name)
     epoch = call.db.epoch(repository.id)
     layer = await layers.find(call, repository, target.digest())
-    reply = Reply(
-        200, [(b"content-type", _TYPE), (b"content-length", b"%d" % layer.size), *_headers(layer.digest)]
-    )
+    if _has(request, layer.digest):
+        return Reply(304, list(_headers(layer.digest)))
+    headers = [(b"content-type", _TYPE), *_headers(layer.digest), (b"content-length", b"%d" % layer.size)]
+    reply = Reply(200, headers)
     # A candidate must be asked about each time: the question keeps it from being collected.
     reply.kept_while = None if layer.is_candidate else (repository.id, epoch)
     return reply
@@ -45,11 +46,11 @@ async def delete(call: Call, target: Target, request: Request) -> Reply:
 async def send(call: Call, layer: Layer, request: Request) -> Reply:
     """Answer a GET of an authorized layer: also what a download URL of the API leads to."""
     headers = _headers(layer.digest)
-    etag = str(layer.digest)
-    if etag in (request.header(b"if-none-match") or ""):
+    if _has(request, layer.digest):
         return Reply(304, list(headers))
     condition = request.header(b"if-range")
-    header = request.header(b"range") if condition is None or condition.strip('"') == etag else None
+    is_same = condition is None or condition.strip('"') == str(layer.digest)
+    header = request.header(b"range") if is_same else None
     spans = ranges.parse(header, layer.size)
     source = await layers.open_layer(call, layer)
     if spans is None:
@@ -60,6 +61,11 @@ async def send(call: Call, layer: Layer, request: Request) -> Reply:
     boundary = secrets.token_hex(16).encode()
     multipart = (b"content-type", b"multipart/byteranges; boundary=" + boundary)
     return Reply(206, [multipart, *headers], BlobBody(source, _multipart(spans, layer.size, boundary)))
+
+
+def _has(request: Request, digest: Digest) -> bool:
+    """The client says it has it already (RFC 9110, If-None-Match)."""
+    return str(digest) in (request.header(b"if-none-match") or "")
 
 
 def _multipart(spans: list[Span], size: int, boundary: bytes) -> tuple[bytes | Span, ...]:

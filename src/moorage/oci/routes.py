@@ -80,7 +80,8 @@ def find_route(method: str, raw_path: str) -> tuple[Route, Target]:
     routes = _BY_KIND[kind]
     route = routes.get(method) or (routes.get("GET") if method == "HEAD" else None)
     if route is None:
-        raise MethodNotAllowed(method=method, allowed=", ".join(sorted(routes)))
+        allowed = routes.keys() | ({"HEAD"} if "GET" in routes else set())
+        raise MethodNotAllowed(method=method, allowed=", ".join(sorted(allowed)))
     return route, target
 
 

@@ -1,6 +1,7 @@
 """The command: choose groups, run them, write results.json and results.md."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Sample]]] = {
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that servers end and files go.
     options = _parser().parse_args()
     names = options.only.split(",") if options.only else list(GROUPS)
     if unknown := set(names) - set(GROUPS):

@@ -93,7 +93,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Signing:
-    """A request and how it is signed; `replace` breaks one thing. Written from AWS's description, not from the server's."""
+    """A request and how it is signed; `replace` breaks one thing. Written from AWS's description."""
 
     key: Key
     host: str

@@ -100,7 +100,17 @@ async def put_image_tag_mutability(
     )
 
 
-@operation
+def _tagged_arn(
+    request: TagResourceRequest | UntagResourceRequest | ListTagsForResourceRequest, account: str, region: str
+) -> tuple[str]:
+    """What is no ARN of the region called is told so, before anybody asks whether its account allows the call."""
+    named = RepositoryArn.parse(request.resource_arn)
+    if named.region != region:
+        raise InvalidParameter(at="resourceArn", constraint="Invalid ARN")
+    return (str(named),)
+
+
+@operation(resources=_tagged_arn)
 async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceResponse:
     found = await _tagged(call, request.resource_arn)
     async with call.db.transaction() as tx:
@@ -109,14 +119,14 @@ async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceRe
     return TagResourceResponse()
 
 
-@operation
+@operation(resources=_tagged_arn)
 async def untag_resource(call: Call, request: UntagResourceRequest) -> UntagResourceResponse:
     found = await _tagged(call, request.resource_arn)
     await resource_tags.unset(call, found.arn, request.tag_keys)
     return UntagResourceResponse()
 
 
-@operation
+@operation(resources=_tagged_arn)
 async def list_tags_for_resource(
     call: Call, request: ListTagsForResourceRequest
 ) -> ListTagsForResourceResponse:
@@ -130,10 +140,8 @@ class _Name(msgspec.Struct, array_like=True):
 
 
 async def _tagged(call: Call, arn: str) -> Repository:
-    """The repository of an ARN; only those of the region called have tags here."""
+    """The repository of an ARN of the region called."""
     named = RepositoryArn.parse(arn)
-    if named.region != call.region:
-        raise InvalidParameter(at="resourceArn", constraint="Invalid ARN")
     return await repositories.find(call, named.name, named.account)
 
 

@@ -19,8 +19,9 @@ from moorage.base.errors import (
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.repositories.repository import Repository, confirm
-from moorage.store.db.api import Transaction, UniqueViolation, Values
+from moorage.store.db.api import Row, Transaction, UniqueViolation, Values
 
+_LOOKED_UP_AT_ONCE = 500
 TAGS_PER_IMAGE = 1_000  # AWS quota, only with `quotas = aws`
 
 
@@ -85,13 +86,10 @@ async def push_image(
 
 async def _check_references(call: Call, tx: Transaction, repository: Repository, manifest: Manifest) -> int:
     """2a. Return the size of the image: its layers, or of an index the largest child (ECR: ImageDetail)."""
-    values: Values = {"repository": repository.id}
     blobs = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
-    rows = await tx.all("uploads.layers", {**values, "digests": [digest.packed for digest in blobs]})
-    present = {packed for packed, _, _ in rows}
+    present = {packed for packed, *_ in await _look_up(tx, "uploads.layers", repository, blobs)}
     children = list(dict.fromkeys(child.digest for child in manifest.children))
-    packed_children = [child.packed for child in children]
-    sizes: dict[bytes, int] = dict(await tx.all("images.existing", {**values, "digests": packed_children}))
+    sizes: dict[bytes, int] = dict(await _look_up(tx, "images.existing", repository, children))
     if not _may_miss_references(call, repository):
         facts = {"name": repository.name, "registry_id": repository.registry.account}
         absent = [str(digest) for digest in blobs if digest.packed not in present]
@@ -101,6 +99,17 @@ async def _check_references(call: Call, tx: Transaction, repository: Repository,
         if absent:
             raise ReferencedImagesNotFound(digests=", ".join(absent), **facts)
     return max(sizes.values(), default=0) if children else manifest.layers_size
+
+
+async def _look_up(
+    tx: Transaction, statement: str, repository: Repository, digests: Sequence[Digest]
+) -> list[Row]:
+    """The rows of those digests. A manifest has room for 35,000, and a statement's cost grows with their square."""
+    rows: list[Row] = []
+    for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+        packed = [digest.packed for digest in digests[start : start + _LOOKED_UP_AT_ONCE]]
+        rows += await tx.all(statement, {"repository": repository.id, "digests": packed})
+    return rows
 
 
 def _may_miss_references(call: Call, repository: Repository) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from moorage.access.call import Services
 from moorage.registry.uploads import layers, session
+from moorage.store.db.api import Values
 
 BATCH = 200  # links a transaction: some 5 ms on the writer
 
@@ -29,12 +30,18 @@ async def collect(services: Services) -> Collected:
 
 async def _collect_batch(services: Services) -> int:
     """Return the candidates taken; those that an image refers to after all are only forgotten."""
-    due = {"now": services.clock(), "limit": BATCH}
+    taken: dict[int, list[bytes]] = {}
+    blobs: list[bytes] = []
     async with services.db.transaction() as tx:
-        blobs = [blob for (blob,) in await tx.all("uploads.collect_links", due)]
-        taken = await tx.run("uploads.forget_candidates", due)
+        for repository, digest in await tx.all("uploads.due_candidates", {"now": services.clock(), "limit": BATCH}):
+            taken.setdefault(repository, []).append(digest)
+        # By repository: `(repository, digest) IN (SELECT …)` makes SQLite look at every link of each repository.
+        for repository, digests in taken.items():
+            links: Values = {"repository": repository, "digests": digests}
+            blobs += [blob for (blob,) in await tx.all("uploads.collect_links", links)]
+            await tx.run("uploads.forget_candidates", links)
         await layers.doom_unlinked(tx, list(dict.fromkeys(blobs)))
-    return taken
+    return sum(map(len, taken.values()))
 
 
 async def remove_doomed_files(services: Services) -> int:
@@ -50,13 +57,14 @@ async def remove_doomed_files(services: Services) -> int:
 
 
 async def expire_sessions(services: Services) -> int:
-    """Drop the sessions that nobody has used for long."""
-    expired = services.uploads.expired(services.clock())
-    for upload in expired:
-        upload.busy = True
-        await session.drop(services, upload)
+    """Drop the sessions that nobody has used for long, and those that could not be dropped before."""
+    dropped = 0
+    for upload in services.uploads.expired(services.clock()):
+        if not upload.busy:  # a request may have taken it up while the one before was dropped
+            await session.drop(services, upload)
+            dropped += 1
     await remove_doomed_files(services)
-    return len(expired)
+    return dropped
 
 
 async def clear_left_behind(services: Services) -> int:

@@ -162,11 +162,12 @@ async def _link(call: Call, tx: Transaction, repository: Repository, digest: Dig
 
 async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]) -> None:
     """Push candidates forward that were not pushed lately; layers in use cost no write."""
-    horizon = call.now + call.limits.grace_us
+    grace = call.limits.grace_us
+    horizon = call.now + grace
     stale = [
         digest
         for digest, not_before in asked
-        if not_before is not None and not_before < horizon - RENEW_AFTER
+        if not_before is not None and not_before < horizon - min(RENEW_AFTER, grace // 2)
     ]
     if not stale:
         return

@@ -69,19 +69,19 @@ RETURNING blob
 -- drop_candidate: the link is gone or referenced
 DELETE FROM candidates WHERE repository = :repository AND digest = :digest
 
--- collect_links: due links that nothing refers to, oldest first; the blobs of the links are returned
+-- due_candidates: links whose time has come, oldest first
+SELECT repository, digest FROM candidates WHERE not_before <= :now ORDER BY not_before, repository, digest LIMIT :limit
+
+-- collect_links: those links of a repository, unless an image refers to them; the blobs of the links are returned
 DELETE FROM repository_blobs
-WHERE (repository, digest) IN (
-    SELECT repository, digest FROM candidates WHERE not_before <= :now ORDER BY not_before, repository, digest LIMIT :limit)
+WHERE repository = :repository AND digest IN :digests
 AND NOT EXISTS (
     SELECT 1 FROM image_blobs i
     WHERE i.repository = repository_blobs.repository AND i.digest = repository_blobs.digest)
 RETURNING blob
 
--- forget_candidates: the same due candidates, collected now
-DELETE FROM candidates
-WHERE (repository, digest) IN (
-    SELECT repository, digest FROM candidates WHERE not_before <= :now ORDER BY not_before, repository, digest LIMIT :limit)
+-- forget_candidates: the same, collected now
+DELETE FROM candidates WHERE repository = :repository AND digest IN :digests
 
 -- doom_unlinked: blobs that no repository has: their files are to go
 INSERT INTO doomed_files (blob)

@@ -43,7 +43,12 @@ async def begin(call: Call, repository: Repository, *, sha512: bool = False) -> 
             },
         )
     algorithms = ("sha256", "sha512") if sha512 else ("sha256",)
-    writer = call.blobs.create(blob, domain.id, key, algorithms)
+    try:
+        writer = call.blobs.create(blob, domain.id, key, algorithms)
+    except Exception:
+        async with call.db.transaction() as tx:
+            await tx.run("uploads.end", {"id": upload_id})
+        raise
     upload = OpenUpload(upload_id, repository.id, call.principal.owner_id, blob, writer, expires)
     call.services.uploads.add(upload)
     return upload
@@ -140,13 +145,22 @@ async def cancel(call: Call, upload: OpenUpload) -> None:
 
 
 async def drop(services: Services, upload: OpenUpload) -> None:
-    """End the session and remove what it wrote; a file that is finished already goes unless a row names it."""
+    """End the session and remove what it wrote; a file that is finished already goes unless a row names it.
+
+    If the database cannot write that down (the disk is full), nobody finds the session any more all the same, and
+    `job.expire_sessions` tries again.
+    """
     services.uploads.remove(upload)
-    await services.work(upload.writer.discard)
-    async with services.db.transaction() as tx:
-        if upload.writer.is_finished:
-            await tx.run("uploads.doom_file_unless_stored", {"blob": upload.blob})
-        await tx.run("uploads.end", {"id": upload.id})
+    try:
+        await services.work(upload.writer.discard)
+        async with services.db.transaction() as tx:
+            if upload.writer.is_finished:
+                await tx.run("uploads.doom_file_unless_stored", {"blob": upload.blob})
+            await tx.run("uploads.end", {"id": upload.id})
+    except Exception:
+        upload.expires = 0
+        services.uploads.add(upload)
+        raise
 
 
 @asynccontextmanager

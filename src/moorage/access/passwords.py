@@ -108,7 +108,7 @@ class Passwords:
         try:
             envelope = msgspec.json.decode(base64.b64decode(password, validate=True), type=_Envelope)
             return self._tokens.open(PURPOSE, envelope.payload, _Claims)
-        except (binascii.Error, ValueError, msgspec.DecodeError, TokenRefused):
+        except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError, TokenRefused):
             raise Unauthorized() from None
 
 

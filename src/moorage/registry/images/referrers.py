@@ -84,7 +84,7 @@ async def _listed_under_fallback_tag(call: Call, repository: Repository, subject
     try:
         entries = msgspec.json.decode(content, type=_Index).manifests or []
         return [_listed(entry) for entry in entries]
-    except (msgspec.DecodeError, InvalidDigest):
+    except (msgspec.DecodeError, InvalidDigest, RecursionError):
         return []  # an index of another purpose under that name
 
 

@@ -56,7 +56,7 @@ SELECT tag FROM tags WHERE repository = :repository AND tag > :after ORDER BY ta
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
        i.pushed, i.status, i.archived, i.activated, i.pulled
 FROM images i
-WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
   AND i.status IN :statuses
 ORDER BY i.pushed DESC, i.digest LIMIT :limit
 
@@ -64,7 +64,7 @@ ORDER BY i.pushed DESC, i.digest LIMIT :limit
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
        i.pushed, i.status, i.archived, i.activated, i.pulled
 FROM images i
-WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
   AND i.status IN :statuses AND EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
 ORDER BY i.pushed DESC, i.digest LIMIT :limit
 
@@ -72,7 +72,7 @@ ORDER BY i.pushed DESC, i.digest LIMIT :limit
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
        i.pushed, i.status, i.archived, i.activated, i.pulled
 FROM images i
-WHERE i.repository = :repository AND (i.pushed < :pushed OR (i.pushed = :pushed AND i.digest > :digest))
+WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
   AND i.status IN :statuses AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
 ORDER BY i.pushed DESC, i.digest LIMIT :limit
 

@@ -130,4 +130,4 @@ ON CONFLICT (repository, digest) DO UPDATE SET not_before = excluded.not_before
 DELETE FROM images WHERE id = :image
 
 -- some_of: images of a purged repository
-SELECT id FROM images WHERE repository = :repository ORDER BY id LIMIT :limit
+SELECT id FROM images WHERE repository = :repository ORDER BY digest LIMIT :limit

@@ -11,19 +11,26 @@ BATCH = 100  # images a transaction
 
 async def purge(services: Services) -> int:
     """Empty deleted repositories, batch by batch, and remove their rows. Return how many are done."""
-    done = 0
-    while row := await services.db.one("repositories.next_purge"):
+    done, repository = 0, 0
+    while row := await services.db.one("repositories.next_purge", {"after": repository}):
         repository = row[0]
-        while await _purge_images(services, repository):
-            pass
-        while await uploads_job.purge_batch(services, repository):
-            pass
-        async with services.db.transaction() as tx:
-            await tx.run("repositories.purge_done", {"id": repository})
-            await tx.run("repositories.delete", {"id": repository})
-        done += 1
+        done += await _purge_repository(services, repository)
     await uploads_job.remove_doomed_files(services)
     return done
+
+
+async def _purge_repository(services: Services, repository: int) -> bool:
+    """False if a body is still arriving there, whose file must not go from under it: the next turn does it."""
+    if any(upload.busy for upload in services.uploads.of_repository(repository)):
+        return False
+    while await _purge_images(services, repository):
+        pass
+    while await uploads_job.purge_batch(services, repository):
+        pass
+    async with services.db.transaction() as tx:
+        await tx.run("repositories.purge_done", {"id": repository})
+        await tx.run("repositories.delete", {"id": repository})
+    return True
 
 
 async def _purge_images(services: Services, repository: int) -> bool:

@@ -35,8 +35,8 @@ UPDATE repositories SET name = '!' || id WHERE id = :id AND name = :name
 -- request_purge: work for the collector
 INSERT INTO purges (repository, requested) VALUES (:id, :now)
 
--- next_purge: the oldest
-SELECT repository FROM purges ORDER BY requested, repository LIMIT 1
+-- next_purge: the one after a repository
+SELECT repository FROM purges WHERE repository > :after ORDER BY repository LIMIT 1
 
 -- purge_done: nothing is left of it
 DELETE FROM purges WHERE repository = :id

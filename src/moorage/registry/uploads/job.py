@@ -82,8 +82,7 @@ async def clear_left_behind(services: Services) -> int:
 async def purge_batch(services: Services, repository: int) -> bool:
     """Remove some of a deleted repository's links, its candidates and sessions. False when there was nothing left."""
     for upload in services.uploads.of_repository(repository):
-        if not upload.busy:
-            await session.drop(services, upload)
+        await session.drop(services, upload)
     async with services.db.transaction() as tx:
         links = await tx.all("uploads.purge_links", {"repository": repository, "limit": BATCH})
         sessions = await tx.all("uploads.purge_uploads", {"repository": repository})

@@ -93,6 +93,11 @@ class Connection:
         with suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
 
+    def end(self) -> None:
+        """Send no more."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def answer(self, method: str = "GET") -> Answer:
         """The next final or interim answer. Raise `Gone` when there is none."""
         while b"\r\n\r\n" not in self._received:

@@ -33,7 +33,7 @@ from moorage.registry.uploads import layers, session
 from ..unit.registry.registry import MemoryRegistry, image_of, memory_registry, once
 
 NAMES = ("one", "two", "three")
-CONTENTS = [b"content %d " % number * (1 + 40_000 * (number == 0)) for number in range(8)]
+CONTENTS = [b"content %d " % number * (1 + 40_000 * (number == 0)) for number in range(16)]
 TAGS = ("a", "b", "c")
 GRACE = 24 * HOUR
 REFUSALS = (BlobUnknown, LayerReferenced, LayersNotFound, RepositoryAlreadyExists, RepositoryNotFound)
@@ -170,7 +170,12 @@ class World:
             await self._check(*key)
 
     async def end(self) -> None:
-        """Everything past its grace: what is left is what the live images name, once in each domain."""
+        """Few images are left, and everything is past its grace: what is there is what they name, stored once."""
+        for repository, digest in self.source.sample(list(self.images), max(0, len(self.images) - 2)):
+            found = self._alive(repository)
+            assert found is not None
+            await delete.remove_image(self.registry.call, found, Digest(digest))
+            self.images.pop((repository, digest))
         self.registry.pass_time(2 * GRACE)
         for job in (uploads_job.expire_sessions, images_job.purge, uploads_job.collect):
             await job(self.registry.services)

@@ -186,16 +186,15 @@ class RegistryProtocol(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         closes = closes or (self.is_refused and not self.pipeline)
         if closes and self.body is not None and not self.body.is_over:
-            self._is_lingering = (
-                True  # closing now would reset the connection under the client's reading of the answer
-            )
+            # Closing now would reset the connection under the client's reading of the answer.
+            self._is_lingering = True
             self.flow.resume_reading()
         elif closes:
             self.transport.close()
         cycle.on_response()
 
     def _answer_kept(self, method: bytes) -> bool:
-        if method not in (b"GET", b"HEAD"):
+        if method not in (b"GET", b"HEAD") or self.flow.write_paused:  # who does not read is not written to
             return False
         answer = self.front.kept_answer(method, self.url, self.headers, self.date())
         if answer is None:

@@ -39,7 +39,11 @@ async def begin(call: Call, target: Target, request: Request) -> Reply:
     if "digest" in query:
         digest = Digest.parse(query["digest"])
         upload = await session.begin(call, repository, sha512=digest.algorithm == "sha512")
-        return await _finish(call, target, request, repository, upload, digest)
+        try:
+            return await _finish(call, target, request, repository, upload, digest)
+        finally:  # its location was told to nobody, so nobody can go on with what is left of it
+            if call.services.uploads.get(upload.id) is upload:
+                await session.drop(call.services, upload)
     algorithm = query.get("digest-algorithm", "sha256")
     if algorithm not in ALGORITHMS:
         raise InvalidDigest(digest=algorithm)

@@ -369,6 +369,23 @@ def test_truncated_body_stores_nothing(wire: Wire, shared: str, size: int) -> No
     assert wire.ask("HEAD", f"/v2/{shared}/manifests/truncated").status == 404
 
 
+def test_single_post_that_breaks_leaves_no_file(wire: Wire, shared: str, server: Server) -> None:
+    partial = server.data / "uploads"
+    before = set(partial.rglob("*"))
+    target = f"/v2/{shared}/blobs/uploads/?digest={digest_of(b'never whole')}"
+    with wire.connect() as connection:
+        connection.send(wire.head("POST", target, length=4_000_000) + bytes(3_000_000))
+        for _ in until(20, "the upload never begins"):
+            if set(partial.rglob("*")) - before:
+                break
+    for content_range in ("0-5", "x"):
+        assert wire.ask("POST", target, {"Content-Range": content_range}, b"never whole").status == 400
+
+    for _ in until(20, "what a broken upload wrote stays"):
+        if set(partial.rglob("*")) <= before:
+            break
+
+
 def test_client_that_resets_while_a_blob_is_sent_harms_nobody(wire: Wire, shared: str) -> None:
     content = bytes(8 << 20)
     target = f"/v2/{shared}/blobs/{wire.push_blob(shared, content)}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.base.errors import (
@@ -139,9 +137,6 @@ async def _store(
             "manifest_size": manifest_size,
             "image_size": image_size,
             "subject": manifest.subject.packed if manifest.subject else None,
-            "annotations": msgspec.json.encode(manifest.annotations).decode()
-            if manifest.annotations
-            else None,
             "pushed": call.now,
             "sealed_manifest": sealed,
         },

@@ -13,9 +13,9 @@ SELECT digest, image_size FROM images WHERE repository = :repository AND digest 
 
 -- insert: a new image; one that is there already stays as it is
 INSERT INTO images (repository, digest, media_type, artifact_type, config_media_type, manifest_size, image_size,
-                    subject, annotations, pushed, status, origin, sealed_manifest)
+                    subject, pushed, status, origin, sealed_manifest)
 VALUES (:repository, :digest, :media_type, :artifact_type, :config_media_type, :manifest_size, :image_size,
-        :subject, :annotations, :pushed, 'ACTIVE', 'push', :sealed_manifest)
+        :subject, :pushed, 'ACTIVE', 'push', :sealed_manifest)
 ON CONFLICT (repository, digest) DO NOTHING
 
 -- restore: pushing an archived image makes it active at once
@@ -98,13 +98,13 @@ WHERE i.repository = :repository AND i.digest > :digest
 ORDER BY i.digest LIMIT :limit
 
 -- referrers: images whose subject is the digest, in order of arrival
-SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.annotations, i.status
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.sealed_manifest, i.status
 FROM images i
 WHERE i.repository = :repository AND i.subject = :subject AND i.id > :after
 ORDER BY i.id LIMIT :limit
 
 -- referrers_of_type: only those of the artifact types
-SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.annotations, i.status
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.manifest_size, i.sealed_manifest, i.status
 FROM images i
 WHERE i.repository = :repository AND i.subject = :subject AND i.id > :after AND i.artifact_type IN :artifact_types
 ORDER BY i.id LIMIT :limit

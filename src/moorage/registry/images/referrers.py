@@ -14,7 +14,9 @@ import msgspec
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.base.errors import InvalidDigest
+from moorage.keys.keyring import Domain
 from moorage.registry.images import find
+from moorage.registry.images import manifest as manifests
 from moorage.registry.images.find import Status
 from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.repositories.repository import Repository
@@ -47,7 +49,8 @@ async def page(
         )
     else:
         rows = await call.db.all("images.referrers", values)
-    recorded = [_referrer(row) for row in rows]
+    domain = await call.keys.domain_by_id(repository.domain)
+    recorded = [_referrer(call, repository, domain, row) for row in rows]
     if after:
         return recorded
     listed = await _listed_under_fallback_tag(call, repository, subject)
@@ -100,14 +103,17 @@ def _listed(entry: _Entry) -> Referrer:
     )
 
 
-def _referrer(row: Row) -> Referrer:
-    id_, digest, media_type, artifact_type, size, annotations, status = row
+def _referrer(call: Call, repository: Repository, domain: Domain, row: Row) -> Referrer:
+    id_, packed, media_type, artifact_type, size, sealed, status = row
+    digest = Digest.unpack(packed)
+    # Annotations are as secret as the rest of the manifest: they stand nowhere else.
+    manifest = manifests.parse(call.keys.open_manifest(domain, repository.id, digest, sealed), media_type)
     return Referrer(
-        digest=Digest.unpack(digest),
+        digest=digest,
         media_type=media_type,
         size=size,
         artifact_type=artifact_type,
-        annotations=msgspec.json.decode(annotations, type=dict[str, str]) if annotations else {},
+        annotations=manifest.annotations,
         status=status,
         cursor=id_,
     )

@@ -83,7 +83,6 @@ CREATE TABLE images (
     manifest_size BIGINT NOT NULL,
     image_size BIGINT NOT NULL,
     subject BYTEA,
-    annotations TEXT COLLATE "C",
     pushed BIGINT NOT NULL,
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('ACTIVE', 'ARCHIVED', 'ACTIVATING')),
     archived BIGINT,

@@ -76,7 +76,6 @@ CREATE TABLE images (
     manifest_size INTEGER NOT NULL,
     image_size INTEGER NOT NULL,
     subject BLOB,
-    annotations TEXT,
     pushed INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('ACTIVE', 'ARCHIVED', 'ACTIVATING')),
     archived INTEGER,

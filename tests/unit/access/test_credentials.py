@@ -36,10 +36,7 @@ async def test_create_account_gives_a_root_key_that_is_found_again(registry: Mem
 async def test_a_secret_is_stored_sealed_and_bound_to_its_row(registry: MemoryRegistry) -> None:
     one = await credentials_of(registry).create_account(None, 5)
     two = await credentials_of(registry).create_account(None, 5)
-    rows = {
-        id_: sealed
-        for id_, sealed in registry.db._writer.execute("SELECT id, sealed_secret FROM access_keys")
-    }
+    rows = dict(registry.db._writer.execute("SELECT id, sealed_secret FROM access_keys"))
 
     assert one.secret.encode() not in rows[one.id]
     registry.db._writer.execute(

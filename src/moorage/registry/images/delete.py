@@ -9,7 +9,6 @@ from moorage.base.digest import Digest
 from moorage.registry.images import find
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
-from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
 
@@ -40,12 +39,12 @@ async def remove_all(
 ) -> list[Removed | Failure]:
     """BatchDeleteImage: for each (digest, tag) what went, or why not, in the order asked; all in one transaction.
 
-    Indexes go first, so that their children in the same request are free.
+    An index goes before what it has as children, so that those are free in the same request.
     """
     results: dict[int, Removed | Failure] = {}
     async with call.db.transaction() as tx:
         found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
-        for n in sorted(range(len(asked)), key=lambda n: not _is_index(found[n])):
+        for n in await _parents_first(tx, repository, found):
             results[n] = await _remove_one(call, tx, repository, *asked[n])
         tx.changed(repository.id)
     return [results[n] for n in range(len(asked))]
@@ -56,6 +55,29 @@ async def erase(tx: Transaction, image: int, not_before: int) -> None:
     await tx.run("images.delete_tags_of", {"image": image})
     await tx.run("images.abandon_blobs", {"image": image, "not_before": not_before})
     await tx.run("images.delete", {"image": image})
+
+
+async def _parents_first(
+    tx: Transaction, repository: Repository, found: Sequence[Image | Failure]
+) -> list[int]:
+    """The places in `found`, an index before its children however deep they are nested."""
+    digests = [image.digest for image in found if isinstance(image, Image)]
+    parents = {digest: await _parents(tx, repository, digest) for digest in dict.fromkeys(digests)}
+    ranks: dict[Digest, int] = {}
+
+    def visit(digest: Digest) -> None:
+        if digest in parents and digest not in ranks:
+            for parent in parents[digest]:
+                visit(parent)
+            ranks[digest] = len(ranks)
+
+    for digest in parents:
+        visit(digest)
+    return sorted(range(len(found)), key=lambda n: _rank(found[n], ranks))
+
+
+def _rank(found: Image | Failure, ranks: dict[Digest, int]) -> int:
+    return ranks[found.digest] if isinstance(found, Image) else 0
 
 
 async def _remove_one(
@@ -82,7 +104,3 @@ async def _parents(tx: Transaction, repository: Repository, digest: Digest) -> l
     """The indexes of the repository that have it as a child."""
     rows = await tx.all("images.parents", {"repository": repository.id, "child": digest.packed})
     return [Digest.unpack(packed) for (packed,) in rows]
-
-
-def _is_index(found: Image | Failure) -> bool:
-    return isinstance(found, Image) and found.media_type in INDEX_TYPES

@@ -194,7 +194,9 @@ class RegistryProtocol(HttpToolsProtocol):
         cycle.on_response()
 
     def _answer_kept(self, method: bytes) -> bool:
-        if method not in (b"GET", b"HEAD") or self.flow.write_paused:  # who does not read is not written to
+        if method not in (b"GET", b"HEAD") or not self.parser.should_keep_alive():
+            return False
+        if self.flow.write_paused:  # who does not read is not written to
             return False
         answer = self.front.kept_answer(method, self.url, self.headers, self.date())
         if answer is None:
@@ -202,8 +204,6 @@ class RegistryProtocol(HttpToolsProtocol):
         self._was_kept = True
         self.server_state.total_requests += 1
         self.transport.write(answer)
-        if self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive():
-            self.transport.close()
         return True
 
     def _drop(self, size: int) -> None:

@@ -170,7 +170,8 @@ def test_kept_answer_to_http_1_0_closes(wire: Wire, server: Server) -> None:
     with wire.connect() as connection:
         connection.send(wire.head("GET", "/v2/").replace(b"HTTP/1.1", b"HTTP/1.0"))
 
-        assert connection.answer().body == b"{}"
+        answer = connection.answer()
+        assert (answer.body, answer.header("connection")) == (b"{}", "close")
         assert connection.is_closed()
 
 

@@ -78,6 +78,15 @@ def test_a_part_out_of_order_says_where_to_go_on(api: Any, first: int, last: int
     assert put(api, place, 10, b"x")["lastByteReceived"] == 10
 
 
+def test_a_part_of_another_length_than_its_range_is_told_both(api: Any) -> None:
+    place = begin(api, api.repository(), b"0123456789")
+    with pytest.raises(api.ecr.exceptions.InvalidLayerPartException) as raised:
+        put(api, place, 10, b"xy", 12)
+
+    assert message(raised) == "The layer part has 2 bytes where its range has 3"
+    assert raised.value.response["lastValidByteReceived"] == 9
+
+
 @pytest.mark.parametrize(
     ("member", "value", "error"),
     [

@@ -428,3 +428,27 @@ def test_further_a_body_over_the_cap_is_refused(api: Any) -> None:
     connection.close()
 
     assert (response.status, body["__type"]) == (413, "RequestEntityTooLargeException")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e308", "99999999999999999999999", "-0", "1e1"])
+def test_further_numbers_of_any_size_are_answered(api: Any, number: str) -> None:
+    answer = api.call("DescribeRepositories", f'{{"maxResults":{number}}}'.encode())
+
+    assert answer.status in (200, 400)
+    assert answer.status == 200 or answer.code in ("SerializationException", "InvalidParameterException")
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\udfff\ud800", r"\u0000", r"\uFFFF"])
+def test_further_odd_code_points_are_answered(api: Any, app: str, text: str) -> None:
+    for member in ("imageManifest", "imageTag", "imageManifestMediaType", "imageDigest"):
+        members = {"repositoryName": f'"{app}"', "imageManifest": '"{}"', member: f'"{text}"'}
+        body = "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
+
+        answer = api.call("PutImage", body.encode())
+
+        assert answer.status == 400
+        assert answer.code in (
+            "SerializationException",
+            "InvalidParameterException",
+            "ImageDigestDoesNotMatchException",
+        )

@@ -77,8 +77,12 @@ async def upload_layer_part(call: Call, request: UploadLayerPartRequest) -> Uplo
     repository = await repositories.find(call, request.repository_name, request.registry_id)
     upload = session.find(call, repository, request.upload_id)
     part = request.layer_part_blob
-    if len(part) != request.part_last_byte - request.part_first_byte + 1:
-        raise _out_of_order(repository, upload, request.part_first_byte)
+    announced = request.part_last_byte - request.part_first_byte + 1
+    if len(part) != announced:
+        raise InvalidLayerPart(
+            f"The layer part has {len(part)} bytes where its range has {announced}",
+            **_standing(repository, upload),
+        )
     try:
         received = await session.append(call, upload, _one_batch(part), first=request.part_first_byte)
     except RangeNotInOrder:
@@ -157,15 +161,17 @@ def _failure(text: str) -> LayerFailure:
 
 
 def _out_of_order(repository: Repository, upload: OpenUpload, first: int) -> InvalidLayerPart:
-    received = upload.writer.received
-    return InvalidLayerPart(
-        first=first,
-        expected=received,
-        registryId=repository.registry.account,
-        repositoryName=repository.name,
-        uploadId=upload.id,
-        lastValidByteReceived=received - 1,
-    )
+    return InvalidLayerPart(first=first, expected=upload.writer.received, **_standing(repository, upload))
+
+
+def _standing(repository: Repository, upload: OpenUpload) -> dict[str, object]:
+    """Members of the error's body: where the client goes on."""
+    return {
+        "registryId": repository.registry.account,
+        "repositoryName": repository.name,
+        "uploadId": upload.id,
+        "lastValidByteReceived": upload.writer.received - 1,
+    }
 
 
 async def _one_batch(part: bytes) -> AsyncIterator[memoryview]:

@@ -101,7 +101,7 @@ def test_create_with_bad_tags_creates_nothing(api: Any, tags: Any, error: str, t
             {"imageTagMutability": "SOMETIMES"},
             "imageTagMutability",
             "Member must satisfy enum value set: "
-            "[MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]",
+            "[IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, IMMUTABLE_WITH_EXCLUSION]",
         ),
         (
             {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"},
@@ -130,12 +130,7 @@ def test_create_with_a_broken_constraint_names_it(api: Any, options: Any, at: st
     answer = api.call("CreateRepository", {"repositoryName": "app", **options})
 
     assert answer.code == "InvalidParameterException"
-    given, _, _ = answer.text.partition(" failed")
-    assert given == f"Invalid parameter at '{at}'"
-    if "enum" in rule:  # the order of AWS's list is not the model's; which one clients see is no contract
-        assert "Member must satisfy enum value set: [" in answer.text
-    else:
-        assert answer.text == f"Invalid parameter at '{at}' failed to satisfy constraint: '{rule}'"
+    assert answer.text == f"Invalid parameter at '{at}' failed to satisfy constraint: '{rule}'"
 
 
 def test_create_under_a_kms_key_is_refused_while_there_is_none(api: Any) -> None:

@@ -208,7 +208,9 @@ def run_client(
     """What a command prints; of one that `fails`, what it prints and complains about."""
     if "input" not in options:
         options["stdin"] = subprocess.DEVNULL
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, **options)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=timeout, **options
+    )
     everything = f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
     if fails:
         assert done.returncode != 0, everything

@@ -44,7 +44,7 @@ INSERT INTO tags (repository, tag, image, created, moved) VALUES (:repository, :
 ON CONFLICT (repository, tag) DO UPDATE SET image = excluded.image, moved = excluded.moved
 
 -- tags_of: the tags of an image, in byte order
-SELECT tag FROM tags WHERE image = :image ORDER BY tag LIMIT 1001
+SELECT tag FROM tags WHERE image = :image ORDER BY tag LIMIT 1000000
 
 -- tags_of_all: the tags of several images
 SELECT image, tag FROM tags WHERE image IN :images ORDER BY image, tag LIMIT 1000000

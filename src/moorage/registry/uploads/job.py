@@ -33,7 +33,9 @@ async def _collect_batch(services: Services) -> int:
     taken: dict[int, list[bytes]] = {}
     blobs: list[bytes] = []
     async with services.db.transaction() as tx:
-        for repository, digest in await tx.all("uploads.due_candidates", {"now": services.clock(), "limit": BATCH}):
+        for repository, digest in await tx.all(
+            "uploads.due_candidates", {"now": services.clock(), "limit": BATCH}
+        ):
             taken.setdefault(repository, []).append(digest)
         # By repository: `(repository, digest) IN (SELECT …)` makes SQLite look at every link of each repository.
         for repository, digests in taken.items():

@@ -62,7 +62,9 @@ async def sizes(call: Call, repository: Repository, digests: Sequence[Digest]) -
 
 async def open_layer(call: Call, layer: Layer) -> SealedReader:
     """The caller closes it. Raise `Corrupted` if row or file is not what was stored."""
-    if layer.digest.algorithm == "sha256" and layer.digest != layer.sha256:  # the link leads to another's blob
+    if (
+        layer.digest.algorithm == "sha256" and layer.digest != layer.sha256
+    ):  # the link leads to another's blob
         raise Corrupted(what=layer.digest)
     domain = await call.keys.domain_by_id(layer.domain)
     key = call.keys.unwrap_blob_key(domain, layer.blob, layer.sha256, layer.wrapped_key)

@@ -265,7 +265,8 @@ class Exchange:
             connection.transport.write(head + read_whole(reply.body))
         else:
             await self._send_blob(head, reply.body)
-        connection.finish(cycle, closes=closes)
+        # The server may have been told to stop while a long body was sent: it waits for this connection to end.
+        connection.finish(cycle, closes=closes or not cycle.keep_alive)
 
     async def _send_blob(self, head: bytes, body: BlobBody) -> None:
         connection = self._connection

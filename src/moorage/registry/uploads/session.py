@@ -14,7 +14,7 @@ from moorage.access.call import Call, Services
 from moorage.base.digest import Digest
 from moorage.base.errors import DigestMismatch, LimitExceeded, RangeNotInOrder, UploadNotFound
 from moorage.keys.receiving import OpenUpload
-from moorage.registry.repositories.repository import Repository
+from moorage.registry.repositories.repository import Repository, confirm
 from moorage.registry.uploads import layers
 
 INLINE_BYTES = (
@@ -29,6 +29,7 @@ async def begin(call: Call, repository: Repository, *, sha512: bool = False) -> 
     key = call.keys.new_blob_key()
     expires = call.now + call.limits.upload_idle_us
     async with call.db.transaction() as tx:
+        await confirm(tx, repository)
         await tx.run(
             "uploads.begin",
             {

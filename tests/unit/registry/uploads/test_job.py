@@ -11,9 +11,10 @@ import pytest
 
 from moorage.base.clock import HOUR, MINUTE
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown, LayersNotFound, StorageFull, UploadNotFound
+from moorage.base.errors import BlobUnknown, LayersNotFound, RepositoryNotFound, StorageFull, UploadNotFound
 from moorage.registry.images import delete
 from moorage.registry.images import job as images_job
+from moorage.registry.repositories import repository as repositories
 from moorage.registry.uploads import job, layers, session
 from moorage.store.db.sqlite import SqliteTransaction
 
@@ -69,13 +70,17 @@ async def test_a_layer_that_nothing_refers_to_is_collected_after_its_grace(regis
     assert (early, kept) == (job.Collected(0, 0), True)
     assert due == job.Collected(1, 1)
     assert not registry.files.committed
-    assert [registry.count(table) for table in ("blobs", "blob_digests", "candidates", "doomed_files")] == [0] * 4
+    assert [registry.count(table) for table in ("blobs", "blob_digests", "candidates", "doomed_files")] == [
+        0
+    ] * 4
     with pytest.raises(BlobUnknown):
         await layers.find(registry.call, repository, digest)
 
 
 @in_memory
-async def test_asking_about_a_candidate_pushes_it_forward_every_ten_minutes_at_most(registry: MemoryRegistry) -> None:
+async def test_asking_about_a_candidate_pushes_it_forward_every_ten_minutes_at_most(
+    registry: MemoryRegistry,
+) -> None:
     repository = await registry.repository("one")
     digest = await registry.push_layer(repository, b"asked for")
     begun = registry.now
@@ -185,7 +190,9 @@ async def test_a_push_beside_the_collector_keeps_its_layers_or_is_refused(regist
             await registry.push_layer(repository, content)
         registry.pass_time(GRACE)
         push = registry.push_manifest(repository, image_of(contents), f"tag-{number}")
-        both = (push, job.collect(registry.services)) if number % 2 else (job.collect(registry.services), push)
+        both = (
+            (push, job.collect(registry.services)) if number % 2 else (job.collect(registry.services), push)
+        )
 
         outcomes = await asyncio.gather(*both, return_exceptions=True)
 
@@ -199,7 +206,9 @@ async def test_a_push_beside_the_collector_keeps_its_layers_or_is_refused(regist
 
 
 @in_memory
-async def test_an_image_pushed_again_after_its_deletion_keeps_its_old_layers(registry: MemoryRegistry) -> None:
+async def test_an_image_pushed_again_after_its_deletion_keeps_its_old_layers(
+    registry: MemoryRegistry,
+) -> None:
     repository = await registry.repository("one")
     contents = [b"config", b"layer"]
     digest = await registry.push(repository, contents)
@@ -230,7 +239,9 @@ async def test_a_deleted_image_leaves_what_another_uses(registry: MemoryRegistry
 
 
 @in_memory
-async def test_a_blob_of_two_repositories_is_stored_once_and_stays_with_its_last_link(registry: MemoryRegistry) -> None:
+async def test_a_blob_of_two_repositories_is_stored_once_and_stays_with_its_last_link(
+    registry: MemoryRegistry,
+) -> None:
     one, two = await registry.repository("one"), await registry.repository("two")
     images = [await registry.push(repository, [b"config", b"layer"]) for repository in (one, two)]
     await job.remove_doomed_files(registry.services)
@@ -272,7 +283,11 @@ async def test_files_stay_doomed_through_a_crash_between_commit_and_removal(regi
         patch.setattr(registry.files, "delete", _killed)
         with pytest.raises(KeyboardInterrupt):
             await job.collect(registry.services)
-    assert (registry.count("blobs"), registry.count("doomed_files"), len(registry.files.committed)) == (0, 1, 1)
+    assert (registry.count("blobs"), registry.count("doomed_files"), len(registry.files.committed)) == (
+        0,
+        1,
+        1,
+    )
 
     assert await job.remove_doomed_files(registry.services) == 1
     assert not registry.files.committed
@@ -292,7 +307,9 @@ async def test_a_file_removed_before_its_row_was_forgotten_is_removed_again(regi
 
 
 @in_memory
-async def test_what_a_dead_process_left_is_cleared_and_living_sessions_are_not(registry: MemoryRegistry) -> None:
+async def test_what_a_dead_process_left_is_cleared_and_living_sessions_are_not(
+    registry: MemoryRegistry,
+) -> None:
     repository = await registry.repository("one")
     dead = [await session.begin(registry.call, repository) for _ in range(job.BATCH + 3)]
     await session.append(registry.call, dead[0], once(b"x" * 100_000))
@@ -391,6 +408,21 @@ async def test_a_session_whose_file_cannot_be_made_leaves_no_row(registry: Memor
 
 
 @in_memory
+async def test_a_session_is_not_begun_in_a_repository_deleted_meanwhile(registry: MemoryRegistry) -> None:
+    """It was found before the deletion; purged or not, the answer is the same."""
+    repository = await registry.repository("one")
+    await repositories.delete(registry.call, "one", None, force=True)
+
+    for _ in range(2):
+        with pytest.raises(RepositoryNotFound):
+            await session.begin(registry.call, repository)
+        await images_job.purge(registry.services)
+
+    assert not registry.count("uploads")
+    assert not registry.files.partial
+
+
+@in_memory
 async def test_a_digest_mismatch_leaves_nothing(registry: MemoryRegistry) -> None:
     repository = await registry.repository("one")
     upload = await session.begin(registry.call, repository)
@@ -476,5 +508,3 @@ def _killed(*_: object) -> None:
 
 def _full(*_: object) -> None:
     raise StorageFull()
-
-

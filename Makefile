@@ -6,6 +6,9 @@
 # make shapes   the AWS types again from botocore's models
 # make bench    measurements beside a peer
 
+# The documentation's tests run make below make.
+MAKEFLAGS += --no-print-directory
+
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -68,12 +68,21 @@ go_programs() {
     go_program oras oras.land/oras/cmd/oras v1.3.6
     go_program oci-conformance-head github.com/opencontainers/distribution-spec/conformance \
         v0.0.0-20260831232431-97274622c111
-    # The module proxy does not have the release's suite, so its sources are kept here.
-    [ -x "$bin/oci-conformance-1.1.1" ] || {
-        say "oci-conformance-1.1.1"
-        (cd tests/conformance/oci/v1.1.1 && go test -c -o "$bin/oci-conformance-1.1.1" . 2>"$cache/go.log") \
-            || { tail -20 "$cache/go.log"; exit 1; }
-    }
+    # The suite of release 1.1, as the module proxy has it: v1.1.0 of 2024-02 and v1.1.1 have no tag of the module.
+    go_test_program oci-conformance-1.1 github.com/opencontainers/distribution-spec/conformance \
+        v0.0.0-20231101194043-f2182352d4cc
+}
+
+# go_test_program NAME PACKAGE VERSION: the tests of a package as a program.
+go_test_program() {
+    local name=$1 package=$2 version=$3
+    [ "$(cat "$bin/.$name" 2>/dev/null)" = "$version" ] && return
+    say "$name $version"
+    rm -rf "$cache/part/$name" && mkdir -p "$cache/part/$name"
+    (cd "$cache/part/$name" && go mod init suite && go get -t "$package@$version" \
+        && go test -c -o "$bin/$name" "$package") >"$cache/go.log" 2>&1 || { tail -20 "$cache/go.log"; exit 1; }
+    rm -rf "$cache/part/$name"
+    echo "$version" >"$bin/.$name"
 }
 
 # go_program NAME PACKAGE VERSION

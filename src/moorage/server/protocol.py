@@ -68,8 +68,10 @@ class RegistryProtocol(HttpToolsProtocol):
             if self._is_lingering:
                 self._drop(len(data))
             return
-        if self.is_idle and data[0] == TLS_HELLO:  # docker tries TLS first, and waits ten seconds for an answer
-            self.transport.abort()
+        if self.is_idle and data[0] == TLS_HELLO:
+            # docker tries TLS first. Without an answer it waits ten seconds; without one in HTTP, docker 26 with the
+            # containerd store does not fall back to plain HTTP.
+            self._refuse(400, "This port speaks plain HTTP, not TLS")
             return
         self._chunk_bytes = len(data)
         try:

@@ -160,10 +160,12 @@ def test_target_of_15_kib_is_read(wire: Wire) -> None:
     assert wire.ask("GET", "/v2/" + "a/" * 7_500 + "tags/list").error[:2] == (400, "NAME_INVALID")
 
 
-def test_trap_24_tls_hello_on_the_plain_port_is_closed_at_once(nobody: Wire) -> None:
+def test_trap_24_tls_hello_on_the_plain_port_is_answered_in_http_and_closed_at_once(nobody: Wire) -> None:
+    """docker 26 with the containerd store falls back to plain HTTP only when it is told that this is HTTP."""
     with nobody.connect() as connection:
         connection.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 
+        assert connection.answer().status == 400
         assert connection.is_closed()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from moorage.store.db import migrate, migrations
+from moorage.store.db import migrations
 from moorage.store.db.connect import connect
 from moorage.store.db.migrate import SchemaTooNew
 from moorage.store.db.statements import Statements

@@ -18,7 +18,7 @@ NAMED = SimpleNamespace(
     registry_id=None,
     repository_name="NAME",
     repository_names=None,
-    resource_arn="the ARN given",
+    resource_arn="arn:aws:ecr:us-east-1:000000000000:repository/NAME",
     role_arn="the ARN given",
 )
 
@@ -70,7 +70,8 @@ def _page(service: Service) -> str:
 
 
 def _row(operation: Operation) -> str:
-    (resource,) = operation.resources(NAMED, "ACCOUNT", "REGION")
+    (resource,) = operation.resources(NAMED, "000000000000", "us-east-1")
+    resource = resource.replace("000000000000", "ACCOUNT").replace("us-east-1", "REGION")
     place = f"`{operation.handler.__module__}`" if operation.handler else "–"
     return f"| {operation.name} | `{operation.action}` | `{resource}` | {place} |"
 

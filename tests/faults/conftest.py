@@ -106,9 +106,14 @@ def start(data: Path, *options: str, program: Sequence[str] = ("-m", "moorage"))
         queued = int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]) / 1e9
         running.started_s = elapsed - queued
     except Exception:
-        if process.poll() is None and process.wait(10) is None:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:  # alive, and silent: that is a failure of another kind
             process.kill()
-        process.stdout.close()
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()
         return None
     return running
 

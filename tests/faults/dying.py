@@ -1,9 +1,9 @@
 """`moorage serve` that is killed at one step of its work: `dying.py PLAN.json serve --data …`.
 
 A step is a call to the disk, a writing statement, a commit, an answer. The plan says from when steps are counted
-("start" or "upload": the first session begun), at which number the process ends and how: "before" the step (a write is
-torn in the middle), "after" it, or in a "power" cut: then what was never synced is lost as well. Every step is
-reported, one a line, to the plan's "report".
+("start" or "upload": the first session begun), at which one of a name (or of any) the process ends, and how: "before"
+the step (a write is torn in the middle), "after" it, or in a "power" cut: then what was never synced is lost as well.
+Every step is reported, one a line, to the plan's "report".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DISK_STEPS = ("open", "write", "fdatasync", "fsync", "rename", "unlink", "close"
 
 class Doom:
     def __init__(self, plan: dict[str, Any]) -> None:
-        self.at, self.how = plan["at"], plan["how"]
+        self.name, self.at, self.how = plan["name"], plan["at"], plan["how"]
         self.is_counting = plan["from"] == "start"
         self.count = 0
         self.disk = DyingDisk(self)
@@ -54,8 +54,10 @@ class Doom:
         if not self.is_counting:
             return False
         with self._lock:
-            self.count += 1
             os.write(self._report, f"{name}\n".encode())
+            if self.name not in (None, name):
+                return False
+            self.count += 1
             return self.count == self.at
 
     def die(self) -> None:

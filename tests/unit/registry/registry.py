@@ -140,10 +140,12 @@ async def once(content: bytes) -> AsyncIterator[memoryview]:
 def image_of(contents: Sequence[bytes]) -> bytes:
     """A manifest; the first content is the config."""
     config, *rest = [
-        {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": str(Digest.of(each)), "size": len(each)}
+        {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": str(Digest.of(each)),
+            "size": len(each),
+        }
         for each in contents
     ]
     document = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": rest}
     return json.dumps(document).encode()
-
-

@@ -287,6 +287,24 @@ def test_a_second_process_on_the_data_directory_is_refused(tmp_path: Path, state
     asyncio.run(scenario())
 
 
+def test_a_transaction_that_begins_while_the_database_closes_is_refused(
+    tmp_path: Path, statements: Statements
+) -> None:
+    async def scenario() -> list[BaseException | None]:
+        database = await connect(f"sqlite:///{tmp_path / 'moorage.db'}", statements)
+        first = asyncio.ensure_future(put(database, "1"))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(database.close())
+        await asyncio.sleep(0)
+        straggler = asyncio.ensure_future(put(database, "2"))
+        return await asyncio.gather(first, closing, straggler, return_exceptions=True)
+
+    committed, closed, refused = asyncio.run(scenario())
+
+    assert (committed, closed) == (None, None)
+    assert str(refused) == "the database is closed"
+
+
 def test_close_finishes_what_has_joined(tmp_path: Path, statements: Statements) -> None:
     async def scenario() -> None:
         database = await connect(f"sqlite:///{tmp_path}/m.db", statements)

@@ -70,6 +70,7 @@ class SqliteDatabase:
         self._reader.execute("PRAGMA query_only = ON")
         self._committer = ThreadPoolExecutor(1, "moorage-commit")
         self._epochs: dict[int, int] = {}
+        self._is_closed = False
         self._batch: _Batch | None = None
         self._body: SqliteTransaction | None = None
         self._idle = asyncio.Event()
@@ -90,6 +91,7 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Finish what has joined, then close; the last connection checkpoints the log and removes it."""
+        self._is_closed = True
         while not self._idle.is_set() or self._batch is not None:
             await (self._batch.decided if self._batch is not None else self._idle).wait()
         self._reader.close()
@@ -103,6 +105,8 @@ class SqliteDatabase:
             raise RuntimeError("a transaction was begun inside another of the same task")
         while not self._idle.is_set():
             await self._idle.wait()
+        if self._is_closed:
+            raise RuntimeError("the database is closed")
         try:
             if self._batch is None:
                 self._begin_batch()

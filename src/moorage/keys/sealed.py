@@ -13,7 +13,7 @@ from moorage.keys.buffers import Buffers
 from moorage.keys.frames import BlobKey, FrameSealer, frame_count, sealed_size
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.reading import BATCH_BYTES, FrameReader, SealedReader
-from moorage.keys.writing import Helpers, SealedWriter
+from moorage.keys.writing import SideThreads, SealedWriter
 from moorage.store.blobs.api import BlobId, BlobStore
 
 __all__ = ["SealedBlobs", "SealedReader", "SealedWriter"]
@@ -27,7 +27,7 @@ class SealedBlobs:
     def __init__(self, store: BlobStore, opened: OpenedBlobs | None = None) -> None:
         self._store, self._opened = store, opened
         self._buffers = Buffers(BATCH_BYTES, _BUFFERS_KEPT)
-        self._helpers = Helpers(len(os.sched_getaffinity(0)))
+        self._side = SideThreads(len(os.sched_getaffinity(0)))
 
     def create(
         self, blob: BlobId, domain: int, key: BlobKey, algorithms: Iterable[str] = ("sha256",)
@@ -40,7 +40,7 @@ class SealedBlobs:
         except BaseException:
             file.discard()
             raise
-        return SealedWriter(file, sealer, algorithms, self._buffers, self._helpers)
+        return SealedWriter(file, sealer, algorithms, self._buffers, self._side)
 
     def open(self, blob: BlobId, domain: int, key: BlobKey, size: int) -> SealedReader:
         """Open a blob of `size` plain bytes; the caller closes it.
@@ -59,7 +59,7 @@ class SealedBlobs:
         self._store.delete(blob)
 
     def close(self) -> None:
-        self._helpers.close()
+        self._side.close()
         if self._opened is not None:
             self._opened.close_all()
 

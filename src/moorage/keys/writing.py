@@ -35,12 +35,12 @@ class SealedWriter:
         sealer: FrameSealer,
         algorithms: Iterable[str],
         buffers: Buffers,
-        helpers: Helpers,
+        side: SideThreads,
     ) -> None:
         self.key = sealer.key
         self.received = 0
         """Plain bytes."""
-        self._file, self._sealer, self._buffers, self._helpers = file, sealer, buffers, helpers
+        self._file, self._sealer, self._buffers, self._side = file, sealer, buffers, side
         self._hashes = _Hashes(algorithms)
         self._tail = bytearray()
         self._unsynced = 0
@@ -59,7 +59,7 @@ class SealedWriter:
 
     def append(self, view: memoryview) -> None:
         """Add bytes of any length; the view is the caller's again afterwards. Raise `StorageFull`."""
-        with self._trying(then=_State.OPEN), self._helpers.hashing(self._hashes, view):
+        with self._trying(then=_State.OPEN), self._side.hashing(self._hashes, view):
             self._write(self._full_frames(view))
             self._start_writeback()
         self.received += len(view)
@@ -142,7 +142,7 @@ class SealedWriter:
             return
         self._end_writeback()
         self._unsynced = 0
-        self._writeback = self._helpers.start_writeback(self._file)
+        self._writeback = self._side.start_writeback(self._file)
 
     def _end_writeback(self) -> None:
         if self._writeback is not None:
@@ -159,7 +159,7 @@ class SealedWriter:
             state.update(buffer[: reader.read_into(buffer, offset)])
 
 
-class Helpers:
+class SideThreads:
     """Threads beside the one that seals: they hash while cores are idle, and move bytes to the disk early."""
 
     def __init__(self, cores: int) -> None:

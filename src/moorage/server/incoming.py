@@ -128,9 +128,11 @@ class IncomingBody:
         self._begin()
         while True:
             if self._is_large():  # reading is paused: what the parser saw of it is all that it will see
-                if self._held:
-                    yield memoryview(self._take())
-                async for piece in self._direct():
+                held = self._take()
+                if len(held) >= BATCH_BYTES:
+                    yield memoryview(held)
+                    held = b""
+                async for piece in self._direct(held):
                     yield piece
                 return
             if self._held:
@@ -143,9 +145,9 @@ class IncomingBody:
             if self._held_bytes < BATCH_BYTES // 2:
                 await self._more()
 
-    async def _direct(self) -> AsyncIterator[memoryview]:
+    async def _direct(self, held: bytes) -> AsyncIterator[memoryview]:
         assert self.announced is not None
-        self._receiver = receiver = _Receiver(self._connection, self.announced - self.received)
+        self._receiver = receiver = _Receiver(self._connection, self.announced - self.received, held)
         receiver.start()
         try:
             while (piece := await receiver.next()) is not None:
@@ -188,14 +190,18 @@ class IncomingBody:
 
 
 class _Receiver(asyncio.BufferedProtocol):
-    """Takes the connection's place until `unread` bytes have come, never one more."""
+    """Takes the connection's place until `unread` bytes have come, never one more.
 
-    def __init__(self, connection: Connection, unread: int) -> None:
+    The first piece begins with `held`, so that the pieces are whole frames: those are sealed where they lie.
+    """
+
+    def __init__(self, connection: Connection, unread: int, held: bytes) -> None:
         self.is_lost = False
         self.unread = unread
         self._connection = connection
-        self._filled = 0
+        self._filled = len(held)
         self._buffer = _POOL.take()
+        self._buffer[: len(held)] = held
         self._full: deque[tuple[memoryview, int]] = deque()
         self._lent: memoryview | None = None
         self._owned = 1

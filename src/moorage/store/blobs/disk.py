@@ -89,7 +89,7 @@ class PartialFile:
             # 2
             os.rename(self._partial_path, self._path)
             # 3
-            _sync_directory(Path(self._path).parent)
+            _sync_directory(os.path.dirname(self._path))
         self._close()
 
     def discard(self) -> None:
@@ -137,7 +137,7 @@ def _name(blob: BlobId) -> str:
     return blob.hex()
 
 
-def _sync_directory(path: Path) -> None:
+def _sync_directory(path: Path | str) -> None:
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

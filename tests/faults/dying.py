@@ -98,7 +98,7 @@ class DyingDisk:
         """The names first, newest first; then the bytes of every file that was never synced to its end."""
         for old, new in reversed(self._renamed):
             os.rename(new, old)
-        for path, size in self._synced.items():
+        for path, size in list(self._synced.items()):  # other threads go on until the process is gone
             if os.path.exists(path) and os.path.getsize(path) > size:
                 os.truncate(path, size)
 

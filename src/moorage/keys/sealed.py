@@ -13,7 +13,7 @@ from moorage.keys.buffers import Buffers
 from moorage.keys.frames import BlobKey, FrameSealer, frame_count, sealed_size
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.reading import BATCH_BYTES, FrameReader, SealedReader
-from moorage.keys.writing import SideThreads, SealedWriter
+from moorage.keys.writing import SealedWriter, SideThreads
 from moorage.store.blobs.api import BlobId, BlobStore
 
 __all__ = ["SealedBlobs", "SealedReader", "SealedWriter"]

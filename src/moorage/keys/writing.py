@@ -95,6 +95,7 @@ class SealedWriter:
         if self._writeback is not None:
             self._writeback.exception()  # waits; a failure matters no more
         self._file.discard()
+
     @contextmanager
     def _trying(self, then: _State) -> Iterator[None]:
         """Whatever is raised inside leaves the writer failed."""

@@ -155,7 +155,7 @@ class Application:
             self._recorder,
         )
         cores = len(os.sched_getaffinity(0))
-        self.outgoing = Outgoing(installation.settings.workers or 8 * cores, cores)
+        self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)
 
     async def __call__(self, scope: dict[str, Any], receive: object, send: object) -> None:
         exchange: Exchange = scope["extensions"]["moorage"]

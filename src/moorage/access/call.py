@@ -55,7 +55,9 @@ class Services:
     process: str
     """Random name of this process: an upload session does not outlive it."""
     work: Work
-    """Run a blocking function in a worker thread."""
+    """Run a function that waits (for a disk) in a worker thread."""
+    compute: Work
+    """Run one that computes: only so many at once as there are cores for."""
 
 
 @dataclass(frozen=True, slots=True)

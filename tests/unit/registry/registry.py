@@ -124,6 +124,7 @@ async def memory_registry(**limits: Any) -> AsyncIterator[MemoryRegistry]:
             uploads=OpenUploads(),
             process="this-process",
             work=_at_once,
+            compute=_at_once,
         )
         yield MemoryRegistry(db, files, services, clock)
     blobs.close()

@@ -190,4 +190,4 @@ async def _receive(call: Call, upload: OpenUpload, batches: AsyncIterator[memory
         if len(batch) <= INLINE_BYTES:
             writer.append(batch)
         else:
-            await call.services.work(writer.append, batch)
+            await call.services.compute(writer.append, batch)

@@ -64,8 +64,16 @@ def _page(service: Service) -> str:
             "| --- | --- | --- | --- |",
             *map(_row, every),
             "",
+            _sources(service),
+            "",
         ]
     )
+
+
+def _sources(*services: Service) -> str:
+    """In the place of a date: a generated page is as old as what it is made of."""
+    models = "; ".join((load(service.name).__doc__ or "").partition(";")[0] for service in services)
+    return f"Last edited: with the operation table, by its generator. Sources: {models}."
 
 
 def _row(operation: Operation) -> str:
@@ -80,7 +88,7 @@ def _missing() -> str:
     introduction = (
         "What AWS has and Moorage has not, by service. What is built is in the pages beside this one."
     )
-    return "\n".join(["# Missing operations", "", NOTE, "", introduction, "", *sections])
+    return "\n".join(["# Missing operations", "", NOTE, "", introduction, "", *sections, _sources(*SERVICES.values()), ""])
 
 
 def _missing_of(service: Service) -> Iterator[str]:

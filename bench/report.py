@@ -65,7 +65,8 @@ def _row(sample: Sample) -> list[str | int | float]:
 def _markdown(groups: Sequence[Group]) -> Iterator[str]:
     yield "# Results"
     yield ""
-    yield "Written by `make bench`; how to read it: [README.md](README.md)."
+    yield "Written by `make bench`. How to read it: [README.md](README.md). Where the time goes where a target is"
+    yield "missed: [analysis.md](analysis.md)."
     yield ""
     yield "## Targets"
     yield ""

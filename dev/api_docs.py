@@ -88,7 +88,8 @@ def _missing() -> str:
     introduction = (
         "What AWS has and Moorage has not, by service. What is built is in the pages beside this one."
     )
-    return "\n".join(["# Missing operations", "", NOTE, "", introduction, "", *sections, _sources(*SERVICES.values()), ""])
+    sources = _sources(*SERVICES.values())
+    return "\n".join(["# Missing operations", "", NOTE, "", introduction, "", *sections, sources, ""])
 
 
 def _missing_of(service: Service) -> Iterator[str]:

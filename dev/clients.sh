@@ -49,11 +49,13 @@ debian_tree() {
     local name=$1 suite=$2 variant=$3 packages=$4
     [ "$(cat "$cache/.$name" 2>/dev/null)" = "$*" ] && return
     say "Debian $suite: .cache/$name"
-    rm -rf "$cache/part/$name" "${cache:?}/$name"
+    rm -rf --one-file-system "$cache/part/$name" "${cache:?}/$name"  # a broken run may have left /proc in it
     mkdir -p "$cache/part"
+    local mirror
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Origin: Debian' | head -1)  # the one that this machine uses
     mmdebstrap --quiet --variant="$variant" --include="$packages" --aptopt='APT::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        "$suite" "$cache/part/$name" >"$cache/$suite.log" 2>&1 \
+        "$suite" "$cache/part/$name" "$mirror" >"$cache/$suite.log" 2>&1 \
         || { tail -20 "$cache/$suite.log"; return 1; }
     mv "$cache/part/$name" "$cache/$name"
     echo "$*" >"$cache/.$name"

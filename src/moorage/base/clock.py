@@ -11,7 +11,6 @@ Clock = Callable[[], int]
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 
 
 def system_clock() -> int:

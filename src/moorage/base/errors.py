@@ -195,9 +195,7 @@ class DigestMismatch(MoorageError):
 
 
 class InvalidDigest(MoorageError):
-    template = (
-        "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest' ({digest})"
-    )
+    template = "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest' ({digest})"
 
 
 class SizeInvalid(MoorageError):
@@ -231,18 +229,12 @@ class UnknownOperation(MoorageError):
 
 
 class UnsupportedOperation(MoorageError):
-    template = (
-        "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
-    )
+    template = "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
 
 
 class RequestEntityTooLarge(MoorageError):
     template = "The body is larger than {limit} bytes"
     status = 413
-
-
-class UnsupportedCommand(MoorageError):
-    template = "The action isn't supported in this Region."
 
 
 # Who and may they
@@ -297,9 +289,7 @@ class NameInvalid(MoorageError):
 
 
 class TagInvalid(MoorageError):
-    template = (
-        "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
-    )
+    template = "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
 
 
 class PageSizeInvalid(MoorageError):

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from moorage.base.errors import RequestEntityTooLarge
 
-BATCH_BYTES = 512 << 10  # bench/results.md: flat from 256 KiB on
+BATCH_BYTES = 512 << 10  # eight frames: what one pass of sealing writes at once
 BUFFERS = 3  # of one upload: one being sealed, one full, one filling
 DIRECT_FROM = 128 << 10  # what is left of a body must be worth stepping aside
 PARSED_MAX = 512 << 10  # held of a body that comes through the parser, before reading pauses

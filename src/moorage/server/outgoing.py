@@ -21,7 +21,7 @@ BATCH_BYTES = (
     1 << 20
 )  # 64 MiB by 8 readers: 1.8, 2.2, 2.4 GB/s at 256 KiB, 512 KiB, 1 MiB; 2 MiB is no better
 TURN_BYTES = 32 << 20  # then another transfer has the thread, if one waits
-PATIENCE_MS = 4  # a client on this machine is ready again within that; parking costs 0.1 ms
+PATIENCE_MS = 4  # a client on this machine is ready again within that; 50 ms was no better
 STALL_S = 60.0  # a client that takes nothing for so long is left
 
 

@@ -168,10 +168,10 @@ class Pipeline:
         """The error to tell; what is ours is logged, and told without detail."""
         if isinstance(error, MoorageError):
             if error.status >= 500:
-                _log.error("%s %s %s: %s", request_id, request.method, request.path, error)
+                _log.error("%s %s %r: %s", request_id, request.method, request.path, error)
             return error
         if not isinstance(error, ConnectionError):  # of a client that left; nobody reads the answer
-            _log.error("%s %s %s", request_id, request.method, request.path, exc_info=error)
+            _log.error("%s %s %r", request_id, request.method, request.path, exc_info=error)
         return Server()
 
     def _registry_refusal(self, request: Request, error: MoorageError) -> Reply:
@@ -210,6 +210,8 @@ class Pipeline:
 
     def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
         """The whole answer, if one is kept, for a caller who is known (1) and may have it (4)."""
+        if self._recorder.writes_lines:  # a line is written for each request, by the pipeline
+            return None
         authorization = host = b""
         for name, value in headers:
             if name == b"authorization":
@@ -233,7 +235,6 @@ class Pipeline:
             decide(login.principal, action, kept.resource) for action in kept.actions
         ):
             return None
-        self._recorder.count(kept.status)
         return render_varying(kept.status, date, self._recorder.next_request_id()) + kept.rest
 
 

@@ -1,10 +1,9 @@
-"""What is recorded of every request: counts always, a line each if asked for."""
+"""What is recorded of every request: an id always, a line each if asked for."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections import Counter
 
 from moorage.base.http import Request
 
@@ -13,32 +12,29 @@ _access_log = logging.getLogger("moorage.access")
 
 class Recorder:
     def __init__(self, *, writes_lines: bool) -> None:
-        self._writes_lines = writes_lines
+        self.writes_lines = writes_lines
         self._prefix = secrets.token_hex(10)
         self._requests = 0
-        self.by_status: Counter[int] = Counter()
 
     def next_request_id(self) -> bytes:
-        """In the shape of a UUID, unique to the process and the request; random ones cost 2 µs each."""
+        """In the shape of a UUID, unique to the process and the request; random ones cost 3.5 µs each."""
         self._requests += 1
         prefix = self._prefix
         tail = f"{prefix[:8]}-{prefix[8:12]}-4{prefix[12:15]}-a{prefix[15:18]}-{self._requests:012x}"
         return tail.encode()
 
-    def count(self, status: int) -> None:
-        self.by_status[status] += 1
-
     def record(self, request: Request, status: int, request_id: str) -> None:
-        """Neither query nor credentials are written: a query may carry a signature."""
-        self.count(status)
-        if self._writes_lines:
+        """Neither query nor credentials are written: a query may carry a signature. The path is as it came: decoded
+        it could hold a line break, and forge a line.
+        """
+        if self.writes_lines:
             agent = request.header(b"user-agent") or "-"
             _access_log.info(
                 "%s %s %s %s %d %r",
                 request_id,
                 request.client,
                 request.method,
-                request.path,
+                request.raw_path.decode("latin-1"),
                 status,
                 agent[:120],
             )

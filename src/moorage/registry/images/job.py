@@ -36,6 +36,6 @@ async def _purge_repository(services: Services, repository: int) -> bool:
 async def _purge_images(services: Services, repository: int) -> bool:
     async with services.db.transaction() as tx:
         images = await tx.all("images.some_of", {"repository": repository, "limit": BATCH})
-        for (image,) in images:  # a few statements for each: a batch keeps the writer for some 10 ms
+        for (image,) in images:  # a few statements for each, and a batch is short
             await erase(tx, image, services.clock())
     return bool(images)

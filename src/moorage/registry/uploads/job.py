@@ -11,7 +11,7 @@ from moorage.access.call import Services
 from moorage.registry.uploads import layers, session
 from moorage.store.db.api import Values
 
-BATCH = 200  # links a transaction: some 5 ms on the writer
+BATCH = 200  # links a transaction, so that pushes get their turn in between
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
 from moorage.base.addresses import Addresses
 from moorage.base.clock import HOUR, Clock
+from moorage.base.http import Arrival
 from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
@@ -52,6 +54,7 @@ class Services:
     clock: Clock
     limits: Limits
     uploads: OpenUploads
+    epochs: Epochs
     process: str
     """Random name of this process: an upload session does not outlive it."""
     work: Work
@@ -71,6 +74,7 @@ class Call:
     """Microseconds."""
     request_id: str
     services: Services
+    arrival: Arrival = field(default_factory=Arrival)
 
     @property
     def db(self) -> Database:

@@ -37,7 +37,7 @@ def download_url(call: Call, repository: str, digest: Digest) -> str:
         call.principal.access_key_id, call.account, call.region, repository, str(digest), expires
     )
     token = call.services.tokens.seal(PURPOSE, claims)
-    return f"{call.services.addresses.base_url(call.host)}{PREFIX}{token}"
+    return f"{call.services.addresses.base_url(call.host, call.arrival.secure)}{PREFIX}{token}"
 
 
 def read_download(services: Services, token: str) -> Download:

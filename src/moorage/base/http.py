@@ -28,6 +28,22 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a connection reached us; what a private endpoint is recognised by. Nothing of it comes from a header."""
+
+    listener: str = ""
+    """"" is a public listener, else the name of a private one."""
+    address: str = ""
+    """Of the client, or what a trusted proxy says of it: no IPv4 in IPv6, no zone; "" on a Unix socket."""
+    secure: bool = False
+    """TLS ends here, or at the trusted proxy."""
+    identity: str = ""
+    """Of the client certificate: its URI (SPIFFE), else its DNS name, else its common name."""
+    vpce: str = ""
+    """Endpoint id that a trusted proxy attached."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """`path` is decoded, `raw_path` and `raw_query` as on the wire; header names are lower case."""
 
@@ -37,8 +53,12 @@ class Request:
     raw_query: bytes
     headers: Headers
     body: Body
-    client: str
-    secure: bool = False
+    arrival: Arrival = Arrival()
+
+    @property
+    def client(self) -> str:
+        """Address, "" on a Unix socket."""
+        return self.arrival.address
 
     def header(self, name: bytes) -> str | None:
         """The first header of that name; latin-1, as HTTP has it."""

@@ -18,12 +18,13 @@ from moorage.access import downloads, paging, passwords
 from moorage.access import operations as access_operations
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
+from moorage.access.epochs import Epochs
 from moorage.access.passwords import Passwords
 from moorage.access.signatures import Signatures
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, system_clock
 from moorage.base.errors import Corrupted
-from moorage.base.http import Headers, Request
+from moorage.base.http import Arrival, Headers, Request
 from moorage.config import Settings
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
@@ -91,6 +92,7 @@ async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
             clock=system_clock,
             limits=_limits(settings),
             uploads=OpenUploads(),
+            epochs=Epochs(db),
             process=secrets.token_hex(8),
             work=_work_in(waiting),
             compute=_work_in(computing),
@@ -166,7 +168,6 @@ class Application:
         exchange: Exchange = scope["extensions"]["moorage"]
         if exchange.cycle.disconnected:  # refused by what followed in its own head
             return
-        client = scope["client"]
         request = Request(
             method=scope["method"],
             path=scope["path"],
@@ -174,7 +175,7 @@ class Application:
             raw_query=scope["query_string"],
             headers=scope["headers"],
             body=exchange.body,
-            client=client[0] if client else "",
+            arrival=exchange.arrival,
         )
         request_id = exchange.request_id.decode()
         reply = await self._pipeline.answer(request, request_id)
@@ -186,8 +187,10 @@ class Application:
             # The connection is broken already, unless nothing was sent: what fails authentication is never completed.
             await exchange.respond(self._pipeline.refuse(request, error, request_id))
 
-    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
-        return self._pipeline.kept_answer(method, target, headers, date)
+    def kept_answer(
+        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
+    ) -> bytes | None:
+        return self._pipeline.kept_answer(method, target, headers, date, arrival)
 
     def next_request_id(self) -> bytes:
         return self._recorder.next_request_id()

@@ -35,7 +35,7 @@ from moorage.base.errors import (
     TokenExpired,
     Unauthorized,
 )
-from moorage.base.http import Headers, Reply, Request
+from moorage.base.http import Arrival, Headers, Reply, Request
 from moorage.oci import blobs, errors
 from moorage.oci.challenge import challenge
 from moorage.oci.routes import Route, find_route
@@ -152,6 +152,7 @@ class Pipeline:
             account=registry.account,
             region=registry.region,
             host=request.host,
+            arrival=request.arrival,
             now=self._services.clock(),
             request_id=request_id,
             services=self._services,
@@ -208,7 +209,9 @@ class Pipeline:
         )
         self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
 
-    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
+    def kept_answer(
+        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
+    ) -> bytes | None:
         """The whole answer, if one is kept, for a caller who is known (1) and may have it (4)."""
         if self._recorder.writes_lines:  # a line is written for each request, by the pipeline
             return None

@@ -9,12 +9,13 @@ uvicorn parses, keeps alive, queues pipelined requests and drains on shutdown. A
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from moorage.base.http import BlobBody, Headers, Reply
+from moorage.base.http import Arrival, BlobBody, Headers, Reply
 from moorage.server.incoming import IncomingBody
 from moorage.server.outgoing import Outgoing, read_whole
 from moorage.server.wire import NO_BODY, render_head, render_refusal
@@ -35,7 +36,9 @@ class Front(Protocol):
 
     outgoing: Outgoing
 
-    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None: ...
+    def kept_answer(
+        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
+    ) -> bytes | None: ...
 
     def next_request_id(self) -> bytes: ...
 
@@ -48,6 +51,7 @@ class RegistryProtocol(HttpToolsProtocol):
         """Of the request that the parser is at."""
         self.waiting_since: float | None = self.loop.time()
         """Since when the client owes us something; None while it is our turn. The sweeper closes who waits too long."""
+        self.arrival = Arrival()
         self.is_idle = True
         """Between requests."""
         self.sending: asyncio.Future[None] | None = None
@@ -62,6 +66,10 @@ class RegistryProtocol(HttpToolsProtocol):
         self._is_lingering = False
 
     # What the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.arrival = Arrival(address=peer_address(transport))
 
     def data_received(self, data: bytes) -> None:
         if self.is_refused:
@@ -200,7 +208,7 @@ class RegistryProtocol(HttpToolsProtocol):
             return False
         if self.flow.write_paused:  # who does not read is not written to
             return False
-        answer = self.front.kept_answer(method, self.url, self.headers, self.date())
+        answer = self.front.kept_answer(method, self.url, self.headers, self.date(), self.arrival)
         if answer is None:
             return False
         self._was_kept = True
@@ -247,6 +255,10 @@ class Exchange:
         self.body = body
         self.request_id = request_id
         self._connection = connection
+
+    @property
+    def arrival(self) -> Arrival:
+        return self._connection.arrival
 
     async def respond(self, reply: Reply) -> None:
         """Write the answer. A body that breaks while it is sent breaks the connection: nothing false is completed."""
@@ -305,6 +317,20 @@ class Exchange:
             return True
         unread = self.body.unread
         return self.body.awaits_continue or unread is None or unread > DRAIN_BYTES
+
+
+def peer_address(transport: asyncio.BaseTransport) -> str:
+    """Of the client, "" on a Unix socket: no IPv4 in IPv6 and no zone, so that one client has one address."""
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple):
+        return ""
+    return normal_address(str(peer[0]))
+
+
+def normal_address(text: str) -> str:
+    address = ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def _close(reply: Reply) -> None:

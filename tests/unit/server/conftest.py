@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from moorage.base.http import Body, Headers, Reply
+from moorage.base.http import Arrival, Body, Headers, Reply
 from moorage.server.outgoing import Outgoing
 from moorage.server.protocol import Exchange, RegistryProtocol
 
@@ -36,7 +36,9 @@ class Application:
             reply = Reply(500)
         await exchange.respond(reply)
 
-    def kept_answer(self, method: bytes, target: bytes, headers: Headers, date: bytes) -> bytes | None:
+    def kept_answer(
+        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
+    ) -> bytes | None:
         return None
 
     def next_request_id(self) -> bytes:

@@ -31,7 +31,9 @@ async def get_authorization_token(
         AuthorizationData(
             authorization_token=token,
             expires_at=wire_seconds(expires),
-            proxy_endpoint=call.services.addresses.proxy_endpoint(Registry(account, call.region), call.host),
+            proxy_endpoint=call.services.addresses.proxy_endpoint(
+                Registry(account, call.region), call.host, call.arrival.secure
+            ),
         )
         for account in request.registry_ids or [call.account]
     ]

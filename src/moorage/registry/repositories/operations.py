@@ -154,7 +154,9 @@ def _shape(call: Call, found: Repository) -> RepositoryShape:
         repository_arn=found.arn,
         registry_id=found.registry.account,
         repository_name=found.name,
-        repository_uri=call.services.addresses.repository_uri(found.registry, found.name, call.host),
+        repository_uri=call.services.addresses.repository_uri(
+            found.registry, found.name, call.host, call.arrival.secure
+        ),
         created_at=wire_seconds(found.created),
         image_tag_mutability=found.mutability.mode,
         image_tag_mutability_exclusion_filters=_filters(found.mutability),

@@ -17,3 +17,10 @@ SELECT value FROM settings WHERE account = :account AND region = :region AND nam
 -- set_setting: set or replace it
 INSERT INTO settings (account, region, name, value) VALUES (:account, :region, :name, :value)
 ON CONFLICT (account, region, name) DO UPDATE SET value = excluded.value
+
+-- raise_epoch: something changed about who may do what
+INSERT INTO access_epochs (account, epoch) VALUES (:account, 1)
+ON CONFLICT (account) DO UPDATE SET epoch = access_epochs.epoch + 1
+
+-- epochs: of all accounts that have changed anything
+SELECT account, epoch FROM access_epochs

@@ -32,6 +32,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}")
 # What the query services call the errors that every service has, and their statuses.
 _COMMON = {
     "AccessDeniedException": ("AccessDenied", 403),
+    "ExpiredIdentityTokenException": ("ExpiredTokenException", 400),
     "ExpiredTokenException": ("ExpiredToken", 403),
     "IncompleteSignatureException": ("IncompleteSignature", 403),
     "InvalidParameterException": ("InvalidParameterValue", 400),

@@ -21,6 +21,8 @@ from moorage.store.db.connect import connect
 from moorage.store.db.migrate import SchemaTooNew
 from moorage.store.db.statements import Statements
 
+NEWEST = max(int(path.name[:4]) for path in (migrations.FOLDER / "sqlite").iterdir())
+
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
     "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
@@ -79,7 +81,7 @@ def test_the_first_start_makes_the_schema(database_url: str, statements: Stateme
     with raw(database_url) as connection:
         tables = {row[0] for row in connection.execute(_TABLES[engine_of(database_url)]).fetchall()}
     assert {"accounts", "repositories", "images", "tags", "blobs", "jobs", "outbox"} <= tables
-    assert stored_version(database_url) == 1
+    assert stored_version(database_url) == NEWEST
 
 
 def test_the_first_start_asks_neither_for_a_user_nor_for_dns(
@@ -93,7 +95,7 @@ def test_the_first_start_asks_neither_for_a_user_nor_for_dns(
 
     start(database_url, statements)
 
-    assert stored_version(database_url) == 1
+    assert stored_version(database_url) == NEWEST
 
 
 def test_both_engines_have_the_same_tables_and_columns(
@@ -141,14 +143,14 @@ def test_a_database_that_is_behind_is_upgraded_once(
 ) -> None:
     start(database_url, statements)
     added = "-- A column more.\nALTER TABLE accounts ADD COLUMN note TEXT;\n"
-    add_migration(monkeypatch, tmp_path / "migrations", "0002.note.sql", added)
+    add_migration(monkeypatch, tmp_path / "migrations", f"{NEWEST + 1:04}.note.sql", added)
 
     start(database_url, statements)
     start(database_url, statements)
 
     with raw(database_url) as connection:
         connection.execute("INSERT INTO accounts (id, created, note) VALUES ('1', 0, 'x')")
-    assert stored_version(database_url) == 2
+    assert stored_version(database_url) == NEWEST + 1
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(
@@ -156,7 +158,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
 ) -> None:
     start(database_url, statements)
     broken = "ALTER TABLE accounts ADD COLUMN note TEXT;\nALTER TABLE nowhere ADD COLUMN note TEXT;\n"
-    add_migration(monkeypatch, tmp_path / "migrations", "0002.note.sql", broken)
+    add_migration(monkeypatch, tmp_path / "migrations", f"{NEWEST + 1:04}.note.sql", broken)
 
     with pytest.raises(Exception, match="nowhere"):
         start(database_url, statements)
@@ -164,7 +166,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     with raw(database_url) as connection:
         columns = connection.execute(_COLUMNS[engine_of(database_url)]).fetchall()
     assert ("accounts", "note") not in columns
-    assert stored_version(database_url) == 1
+    assert stored_version(database_url) == NEWEST
 
 
 def test_a_newer_schema_is_refused_and_left_alone(database_url: str, statements: Statements) -> None:
@@ -176,7 +178,7 @@ def test_a_newer_schema_is_refused_and_left_alone(database_url: str, statements:
             else "UPDATE schema_version SET version = 9"
         )
 
-    with pytest.raises(SchemaTooNew, match=r"version 9 .* knows 1: run the newer Moorage"):
+    with pytest.raises(SchemaTooNew, match=rf"version 9 .* knows {NEWEST}: run the newer Moorage"):
         start(database_url, statements)
 
     assert stored_version(database_url) == 9
@@ -204,4 +206,4 @@ def test_nodes_that_start_at_once_apply_the_schema_once(postgres_url: str, state
 
     asyncio.run(scenario())
 
-    assert stored_version(postgres_url) == 1
+    assert stored_version(postgres_url) == NEWEST

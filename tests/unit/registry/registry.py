@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moorage.access.call import Call, Limits, Result, Services
+from moorage.access.epochs import Epochs
 from moorage.access.principals import root_of
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR
@@ -122,6 +123,7 @@ async def memory_registry(**limits: Any) -> AsyncIterator[MemoryRegistry]:
             clock=lambda: clock[0],
             limits=replace(Limits(), **limits),
             uploads=OpenUploads(),
+            epochs=Epochs(db),
             process="this-process",
             work=_at_once,
             compute=_at_once,

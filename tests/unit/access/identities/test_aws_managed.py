@@ -63,7 +63,7 @@ def test_policies_are_found_by_their_arn_with_path() -> None:
         "AmazonECSTaskExecutionRolePolicy",
     )
     assert found.version == 1
-    assert found.created == 1_510_858_702_000_000
+    assert found.created == 1_510_858_102_000_000
     assert len(found.id) == 21
 
 

@@ -6,6 +6,7 @@ neither shown twice nor skipped.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeVar
 
 import msgspec
@@ -52,7 +53,8 @@ def refuse_paging(named: object, token: str | None, max_results: int | None, mem
 
 
 def _scope(call: Call, listing: Listing) -> bytes:
-    return repr((call.account, call.region, *listing)).encode()
+    """Its hash: IAM's markers have at most 320 characters."""
+    return hashlib.blake2b(repr((call.account, call.region, *listing)).encode(), digest_size=16).digest()
 
 
 def _invalid() -> InvalidParameter:

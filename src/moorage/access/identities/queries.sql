@@ -56,3 +56,16 @@ WHERE a.principal IN (SELECT :principal UNION SELECT grouped_in FROM memberships
 -- managed_document: the default version of a managed policy
 SELECT v.document FROM managed_policies m
 JOIN policy_versions v ON v.policy = m.arn AND v.version = m.default_version WHERE m.arn = :arn
+
+-- use_role: when and where a role was last used
+UPDATE principals SET last_used = :now, last_region = :region WHERE id = :id
+
+-- set_tag: set or replace one
+INSERT INTO identity_tags (owner, key, folded, value) VALUES (:owner, :key, :folded, :value)
+ON CONFLICT (owner, folded) DO UPDATE SET key = excluded.key, value = excluded.value
+
+-- count_tags: of an owner
+SELECT count(*) FROM identity_tags WHERE owner = :owner
+
+-- unset_tags: some of an owner
+DELETE FROM identity_tags WHERE owner = :owner AND folded IN :folded

@@ -1,0 +1,65 @@
+"""IAM's pages: `MaxItems` rows after a `Marker`, and whether there are more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from moorage.access.call import Call
+from moorage.access.paging import DEFAULT_PAGE, next_token, position_in
+from moorage.base.errors import InvalidParameter, Validation
+
+Item = TypeVar("Item")
+
+
+class Paged(Protocol):
+    """A request of a listing."""
+
+    @property
+    def marker(self) -> str | None: ...
+
+    @property
+    def max_items(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    items: list[Item]
+    marker: str | None
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.marker is not None
+
+
+class _Place(msgspec.Struct, array_like=True):
+    name: str
+
+
+class Listing:
+    """`after` is the name to go on after, empty for the first page; `ask` how many rows to read: one more than shown.
+
+    A marker is good for the operation and the `scope` it came from. Names have at most 160 bytes: a marker fits
+    into the 320 characters that a client may send back. Raise `Validation` for one that is not ours.
+    """
+
+    def __init__(self, call: Call, request: Paged, *scope: object) -> None:
+        self._call = call
+        self._listing = (type(request).__name__, *scope)
+        try:
+            place = position_in(call, self._listing, request.marker, _Place)
+        except InvalidParameter:
+            raise Validation("Invalid Marker.") from None
+        self._shown = request.max_items or DEFAULT_PAGE
+        self.after = place.name if place else ""
+        self.ask = self._shown + 1
+
+    def page(self, found: list[Item], name: Callable[[Item], str]) -> Page[Item]:
+        """Of the rows that were found, at most `ask`; `name` is what the next page goes on after."""
+        if len(found) < self.ask:
+            return Page(found, None)
+        shown = found[: self._shown]
+        return Page(shown, next_token(self._call, self._listing, _Place(name(shown[-1]))))

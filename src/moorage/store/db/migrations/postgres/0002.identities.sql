@@ -118,19 +118,25 @@ CREATE TABLE access_epochs (
     epoch BIGINT NOT NULL
 );
 
+-- `subnets` and `security_groups` are JSON lists; `policy` is empty for full access. `client_token` makes creation
+-- idempotent: `asked` is a hash of what it was first used for.
 CREATE TABLE private_endpoints (
     id TEXT COLLATE "C" PRIMARY KEY,
     account TEXT COLLATE "C" NOT NULL REFERENCES accounts (id),
     region TEXT COLLATE "C" NOT NULL,
-    listener TEXT COLLATE "C" NOT NULL,
     service TEXT COLLATE "C" NOT NULL,
     network TEXT COLLATE "C" NOT NULL,
+    subnets TEXT COLLATE "C" NOT NULL,
+    security_groups TEXT COLLATE "C" NOT NULL,
     policy TEXT COLLATE "C" NOT NULL,
-    state TEXT COLLATE "C" NOT NULL,
-    detail TEXT COLLATE "C" NOT NULL,
+    private_dns BIGINT NOT NULL,
+    client_token TEXT COLLATE "C" NOT NULL,
+    asked TEXT COLLATE "C" NOT NULL,
     created BIGINT NOT NULL
 );
 CREATE INDEX private_endpoints_by_account ON private_endpoints (account, region, id);
+CREATE UNIQUE INDEX private_endpoints_by_token ON private_endpoints (account, region, client_token)
+    WHERE client_token <> '';
 
 CREATE TABLE endpoint_tags (
     endpoint TEXT COLLATE "C" NOT NULL,

@@ -118,19 +118,25 @@ CREATE TABLE access_epochs (
     epoch INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- `subnets` and `security_groups` are JSON lists; `policy` is empty for full access. `client_token` makes creation
+-- idempotent: `asked` is a hash of what it was first used for.
 CREATE TABLE private_endpoints (
     id TEXT NOT NULL PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts (id),
     region TEXT NOT NULL,
-    listener TEXT NOT NULL,
     service TEXT NOT NULL,
     network TEXT NOT NULL,
+    subnets TEXT NOT NULL,
+    security_groups TEXT NOT NULL,
     policy TEXT NOT NULL,
-    state TEXT NOT NULL,
-    detail TEXT NOT NULL,
+    private_dns INTEGER NOT NULL,
+    client_token TEXT NOT NULL,
+    asked TEXT NOT NULL,
     created INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX private_endpoints_by_account ON private_endpoints (account, region, id);
+CREATE UNIQUE INDEX private_endpoints_by_token ON private_endpoints (account, region, client_token)
+    WHERE client_token <> '';
 
 CREATE TABLE endpoint_tags (
     endpoint TEXT NOT NULL,

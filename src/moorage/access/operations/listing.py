@@ -63,3 +63,12 @@ class Listing:
             return Page(found, None)
         shown = found[: self._shown]
         return Page(shown, next_token(self._call, self._listing, _Place(name(shown[-1]))))
+
+    def page_of_all(self, everything: list[Item]) -> Page[Item]:
+        """Of a list so short that it is read whole; its places are numbers."""
+        begin = int(self.after or 0)
+        shown = everything[begin : begin + self._shown]
+        end = begin + len(shown)
+        if end >= len(everything):
+            return Page(shown, None)
+        return Page(shown, next_token(self._call, self._listing, _Place(str(end))))

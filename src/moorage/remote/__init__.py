@@ -1,0 +1,1 @@
+"""Everything outbound: servers of others, asked with care."""

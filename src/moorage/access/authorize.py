@@ -1,38 +1,41 @@
-"""May they? The one decision that every request passes. Pure but for the call it is asked about.
-
-Until users, roles and policies exist there is one kind of principal: the root of an account, who may do everything in
-the own account and nothing in another (cross-account access needs the other side's policy).
-"""
+"""May they? What the stages of a call and the operations ask; the answer is the authorizer's."""
 
 from __future__ import annotations
 
+from moorage.access.authorizer import IMAGE_TAG, Context
 from moorage.access.call import Call
+from moorage.access.policies.decide import Decision
+from moorage.access.policies.denial import because
 from moorage.access.principals import Principal
 from moorage.base.errors import AccessDenied
 
-
-def authorize(call: Call, action: str, resource: str) -> None:
-    """Raise `AccessDenied` unless the principal may do `action` (`ecr:PutImage`) on `resource` (an ARN, or `*`)."""
-    if not decide(call.principal, action, resource):
-        raise AccessDenied(
-            principal=call.principal.arn,
-            action=action,
-            resource=resource,
-            because=f"because no resource-based policy allows the {action} action",
-        )
+_AS_BEFORE = Decision(allowed=True)
 
 
-def allows(call: Call, action: str, resource: str) -> bool:
+async def authorize(call: Call, action: str, resource: str, context: Context | None = None) -> None:
+    """Raise `AccessDenied` unless the caller may do `action` (`ecr:PutImage`) on `resource` (an ARN, or `*`).
+
+    `context` has what the request itself says: condition keys in lower case.
+    """
+    decision = await decision_on(call, action, resource, context)
+    if not decision.allowed:
+        raise denied(call.principal, action, resource, decision)
+
+
+async def allows(call: Call, action: str, resource: str, context: Context | None = None) -> bool:
     """Whether `authorize` would let it pass, for a decision inside an operation (a mount's source)."""
-    return decide(call.principal, action, resource)
+    return (await decision_on(call, action, resource, context)).allowed
 
 
-def decide(principal: Principal, action: str, resource: str) -> bool:
-    """`action` plays no part yet: root may do all or nothing."""
-    return resource == "*" or _account_of(resource) == principal.account
+async def decision_on(call: Call, action: str, resource: str, context: Context | None = None) -> Decision:
+    authorizer = call.services.authorizer
+    tag = (context or {}).get(IMAGE_TAG, "")
+    if authorizer.remembered(call.principal, action, resource, call.around, str(tag)):
+        return _AS_BEFORE
+    return await authorizer.decide(call.principal, action, resource, call.account, call.around, context)
 
 
-def _account_of(arn: str) -> str:
-    """arn:partition:service:region:ACCOUNT:resource"""
-    parts = arn.split(":", 5)
-    return parts[4] if len(parts) == 6 else ""
+def denied(principal: Principal, action: str, resource: str, decision: Decision) -> AccessDenied:
+    return AccessDenied(
+        principal=principal.arn, action=action, resource=resource, because=because(decision, action)
+    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from moorage.access.authorizer import Authorizer, Circumstances
+from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
+from moorage.access.sessions import Sessions
+from moorage.access.usage import Usage
 from moorage.base.addresses import Addresses
 from moorage.base.clock import HOUR, Clock
 from moorage.base.http import Arrival
@@ -55,6 +59,10 @@ class Services:
     limits: Limits
     uploads: OpenUploads
     epochs: Epochs
+    sessions: Sessions
+    endpoints: Endpoints
+    authorizer: Authorizer
+    usage: Usage
     process: str
     """Random name of this process: an upload session does not outlive it."""
     work: Work
@@ -74,7 +82,11 @@ class Call:
     """Microseconds."""
     request_id: str
     services: Services
-    arrival: Arrival = field(default_factory=Arrival)
+    around: Circumstances
+
+    @property
+    def arrival(self) -> Arrival:
+        return self.around.arrival
 
     @property
     def db(self) -> Database:

@@ -1,4 +1,4 @@
-"""Accounts and access keys: made, stored sealed, looked up."""
+"""Accounts and long-term access keys: made, stored sealed, looked up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import base64
 import secrets
 from dataclasses import dataclass, field
 
-from moorage.access.principals import Principal, root_of
+from moorage.access.epochs import Epochs
+from moorage.access.identities import entity as entities
+from moorage.access.identities.ids import new_id
+from moorage.access.principals import Principal, principal_of, root_of
 from moorage.base.names import is_account_id
 from moorage.keys.keyring import Keyring
-from moorage.store.db.api import Database, UniqueViolation, Value
+from moorage.store.db.api import Database, Transaction, UniqueViolation, Value
 
 _PURPOSE = "access-key"
-_ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _CACHED = 4_096
 _DEFAULT_ACCOUNT = "default-account"
 _UNCLAIMED_KEY = "unclaimed-root-key"
@@ -26,6 +28,8 @@ class AccessKey:
     principal: Principal
     secret: str = field(repr=False)
     is_active: bool
+    not_before: int = 0
+    """Passwords and URLs that were made earlier are refused."""
 
 
 class AccountExists(Exception):
@@ -33,29 +37,44 @@ class AccountExists(Exception):
 
 
 class Credentials:
-    """Access keys by id, opened once and remembered until they change."""
+    """Access keys by id, opened once and remembered until the epoch of their account rises."""
 
-    def __init__(self, db: Database, keys: Keyring) -> None:
+    def __init__(self, db: Database, keys: Keyring, epochs: Epochs) -> None:
         self._db = db
         self._keys = keys
-        self._opened: dict[str, AccessKey] = {}
-        self.epoch = 0
-        """Rises with every change of a key or account: what was remembered of a login is asked again."""
+        self._epochs = epochs
+        self._opened: dict[str, tuple[int, AccessKey]] = {}
 
     async def find(self, key_id: str) -> AccessKey | None:
-        opened = self._opened.get(key_id)
-        if opened is not None:
-            return opened
+        """None: there is no such key, or its user is gone."""
+        kept = self._opened.get(key_id)
+        if kept is not None and kept[0] == self._epochs.of(kept[1].principal.account):
+            return kept[1]
+        account = await self._db.one("access.account_of_key", {"id": key_id})
+        epoch = self._epochs.of(account[0]) if account else 0  # before the facts
         row = await self._db.one("access.access_key", {"id": key_id})
-        if row is None:
+        if account is None or row is None:
+            self._opened.pop(key_id, None)
             return None
-        _, account, principal, sealed, status = row
-        secret = self._keys.open_secret(_PURPOSE, (key_id, account, principal), sealed).decode()
-        found = AccessKey(key_id, root_of(account, key_id), secret, status == "Active")
+        found = await self._open(key_id, *row)
+        if found is None:
+            return None
         if len(self._opened) >= _CACHED:
             self._opened.clear()
-        self._opened[key_id] = found
+        self._opened[key_id] = (epoch, found)
         return found
+
+    async def _open(
+        self, key_id: str, account: str, owner: str, sealed: bytes, status: str
+    ) -> AccessKey | None:
+        principal, not_before = root_of(account, key_id), 0
+        if owner != principal.arn:
+            user = await entities.by_id(self._db, owner)
+            if user is None:
+                return None
+            principal, not_before = principal_of(user, key_id, None), user.not_before
+        secret = self._keys.open_secret(_PURPOSE, (key_id, account, owner), sealed).decode()
+        return AccessKey(key_id, principal, secret, status == "Active", not_before)
 
     async def create_account(self, account: str | None, now: int, *, is_default: bool = False) -> AccessKey:
         """A new account and its root access key. Without an id, a random one. Raise `AccountExists`.
@@ -65,29 +84,17 @@ class Credentials:
         chosen = account or random_account_id()
         if not is_account_id(chosen):
             raise ValueError(f"'{chosen}' is not an account id: it has 12 digits")
-        key_id, secret = "AKIA" + _random_id(), base64.b64encode(secrets.token_bytes(30)).decode()
-        principal = root_of(chosen, key_id)
-        sealed = self._keys.seal_secret(_PURPOSE, (key_id, chosen, principal.arn), secret.encode())
+        root = root_of(chosen, "")
         try:
-            async with self._db.transaction() as tx:
+            async with self._epochs.changing(chosen) as tx:
                 await tx.run("access.insert_account", {"id": chosen, "created": now})
-                await tx.run(
-                    "access.insert_access_key",
-                    {
-                        "id": key_id,
-                        "account": chosen,
-                        "principal": principal.arn,
-                        "sealed_secret": sealed,
-                        "created": now,
-                    },
-                )
+                key_id, secret = await insert_key(tx, self._keys, chosen, root.arn, now)
                 if is_default:
                     await tx.run("access.set_setting", _installation(_DEFAULT_ACCOUNT, chosen))
                     await tx.run("access.set_setting", _installation(_UNCLAIMED_KEY, key_id))
         except UniqueViolation:
             raise AccountExists(chosen) from None
-        self.epoch += 1
-        return AccessKey(key_id, principal, secret, is_active=True)
+        return AccessKey(key_id, root_of(chosen, key_id), secret, is_active=True)
 
     async def default_account(self) -> tuple[str, AccessKey | None] | None:
         """Its id, and its root access key as long as nobody has kept it; None before there is one."""
@@ -114,6 +121,22 @@ class Credentials:
         ]
 
 
+async def insert_key(tx: Transaction, keys: Keyring, account: str, owner: str, now: int) -> tuple[str, str]:
+    """A new key of `owner` (the ARN of a root, or the id of a user): its id and its secret, told this once."""
+    key_id, secret = new_id("AKIA"), base64.b64encode(secrets.token_bytes(30)).decode()
+    await tx.run(
+        "access.insert_access_key",
+        {
+            "id": key_id,
+            "account": account,
+            "principal": owner,
+            "sealed_secret": keys.seal_secret(_PURPOSE, (key_id, account, owner), secret.encode()),
+            "created": now,
+        },
+    )
+    return key_id, secret
+
+
 def _installation(name: str, value: str) -> dict[str, Value]:
     """A setting of neither an account nor a region."""
     return {"account": "", "region": "", "name": name, "value": value}
@@ -121,7 +144,3 @@ def _installation(name: str, value: str) -> dict[str, Value]:
 
 def random_account_id() -> str:
     return f"{secrets.randbelow(9 * 10**11) + 10**11}"
-
-
-def _random_id() -> str:
-    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(16))

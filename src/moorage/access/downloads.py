@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from moorage.access.bearers import Bearer, bearer_of, life_of
 from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import SECOND
@@ -17,7 +18,7 @@ ACTION = "ecr:GetDownloadUrlForLayer"
 
 
 class Download(msgspec.Struct, array_like=True):
-    access_key_id: str
+    bearer: Bearer
     account: str
     region: str
     repository: str
@@ -32,9 +33,13 @@ class Download(msgspec.Struct, array_like=True):
 
 def download_url(call: Call, repository: str, digest: Digest) -> str:
     """Under the host that the caller used: who reaches the API reaches the layer."""
-    expires = (call.now + call.limits.download_url_us) // SECOND
     claims = Download(
-        call.principal.access_key_id, call.account, call.region, repository, str(digest), expires
+        bearer_of(call.principal, call.now),
+        call.account,
+        call.region,
+        repository,
+        str(digest),
+        life_of(call.principal, call.now, call.limits.download_url_us) // SECOND,
     )
     token = call.services.tokens.seal(PURPOSE, claims)
     return f"{call.services.addresses.base_url(call.host, call.arrival.secure)}{PREFIX}{token}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from moorage.access.bearers import Bearer, Bearers, bearer_of, life_of
 from moorage.access.call import Call
-from moorage.access.credentials import Credentials
+from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
 from moorage.base.clock import SECOND
 from moorage.base.errors import TokenExpired, Unauthorized
@@ -27,11 +28,10 @@ _REMEMBERED = 8_192
 
 
 class _Claims(msgspec.Struct, array_like=True):
-    access_key_id: str
+    bearer: Bearer
     region: str
-    issued: int
     expires: int
-    """Seconds."""
+    """Seconds, as `expiration` says it."""
 
 
 class _Envelope(msgspec.Struct):
@@ -49,23 +49,28 @@ class Login:
     expires: int
     """Microseconds."""
     epoch: int
-    """Of the credentials, when they were asked."""
+    """Of the principal's account, when it was asked."""
 
 
-def password_for(call: Call, expires: int) -> str:
-    """A password of the caller, whose user name is `AWS`: good for every account of the region that they may use."""
-    claims = _Claims(call.principal.access_key_id, call.region, call.now // SECOND, expires // SECOND)
+def password_for(call: Call) -> tuple[str, int]:
+    """A password of the caller, whose user name is `AWS`, and when it expires (microseconds).
+
+    Good for every account of the region that they may use, as long as the service allows and their session lives.
+    """
+    expires = life_of(call.principal, call.now, call.limits.password_us)
+    claims = _Claims(bearer_of(call.principal, call.now), call.region, expires // SECOND)
     payload = call.services.tokens.seal(PURPOSE, claims)
     envelope = _Envelope(payload, "", "2", "DATA_KEY", expires // SECOND)
-    return base64.b64encode(msgspec.json.encode(envelope)).decode()
+    return base64.b64encode(msgspec.json.encode(envelope)).decode(), expires
 
 
 class Passwords:
     """Reads passwords, and remembers those it has read."""
 
-    def __init__(self, tokens: Tokens, credentials: Credentials) -> None:
+    def __init__(self, tokens: Tokens, bearers: Bearers, epochs: Epochs) -> None:
         self._tokens = tokens
-        self._credentials = credentials
+        self._bearers = bearers
+        self._epochs = epochs
         self._remembered: dict[str, Login] = {}
 
     def remembered(self, authorization: str, region: str, now: int) -> Login | None:
@@ -74,7 +79,7 @@ class Passwords:
         if (
             login is None
             or login.expires <= now
-            or login.epoch != self._credentials.epoch
+            or login.epoch != self._epochs.of(login.principal.account)
             or login.region != region
         ):
             return None
@@ -84,7 +89,7 @@ class Passwords:
         """Who sends this `Authorization` header: Basic, or Bearer with the token as the API gives it.
 
         Raise `Unauthorized` for what is malformed, of another user or another region, `TokenExpired` for what was good
-        once: expired, or its access key revoked.
+        once: expired, or its access key, user, role or session revoked.
         """
         remembered = self.remembered(authorization, region, now)
         if remembered is not None:
@@ -94,11 +99,11 @@ class Passwords:
             raise Unauthorized()
         if claims.expires * SECOND <= now:
             raise TokenExpired()
-        epoch = self._credentials.epoch
-        key = await self._credentials.find(claims.access_key_id)
-        if key is None or not key.is_active:
+        epoch = self._epochs.of(claims.bearer.account)
+        principal = await self._bearers.principal_of(claims.bearer)
+        if principal is None:
             raise TokenExpired()
-        login = Login(key.principal, claims.region, claims.expires * SECOND, epoch)
+        login = Login(principal, claims.region, claims.expires * SECOND, epoch)
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[authorization] = login

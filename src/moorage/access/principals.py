@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from moorage.access.identities.entity import Entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Session:
     """ARN of the identity provider that vouched for who began it."""
     is_chained: bool = False
     """Begun with the credentials of another role's session."""
+    claims: bytes = field(default=b"", repr=False)
+    """As in its token, to be sealed again into passwords and URLs (`sessions.claims_in`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,27 @@ class Principal:
 def root_of(account: str, access_key_id: str, session: Session | None = None) -> Principal:
     return Principal(
         account, f"arn:aws:iam::{account}:root", account, access_key_id, "root", id=account, session=session
+    )
+
+
+def principal_of(entity: Entity, key_id: str, session: Session | None) -> Principal:
+    """A user with long-term keys or a session, or a session of a role."""
+    if entity.kind == "role":
+        name = session.name if session else ""
+        arn = f"arn:aws:sts::{entity.account}:assumed-role/{entity.name}/{name}"
+        return Principal(
+            entity.account,
+            arn,
+            f"{entity.id}:{name}",
+            key_id,
+            "role",
+            entity.id,
+            entity.name,
+            entity.arn,
+            session,
+        )
+    return Principal(
+        entity.account, entity.arn, entity.id, key_id, "user", entity.id, entity.name, "", session
     )
 
 

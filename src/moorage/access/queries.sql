@@ -1,5 +1,8 @@
+-- account_of_key: whose epoch tells whether it changed
+SELECT account FROM access_keys WHERE id = :id
+
 -- access_key: one, with its secret
-SELECT id, account, principal, sealed_secret, status FROM access_keys WHERE id = :id
+SELECT account, principal, sealed_secret, status FROM access_keys WHERE id = :id
 
 -- insert_access_key: a new one
 INSERT INTO access_keys (id, account, principal, sealed_secret, status, created)
@@ -24,3 +27,36 @@ ON CONFLICT (account) DO UPDATE SET epoch = access_epochs.epoch + 1
 
 -- epochs: of all accounts that have changed anything
 SELECT account, epoch FROM access_epochs
+
+-- keep_session_document: what a session brought along
+INSERT INTO session_documents (digest, document, until) VALUES (:digest, :document, :until)
+ON CONFLICT (digest) DO UPDATE SET
+    until = CASE WHEN excluded.until > session_documents.until THEN excluded.until ELSE session_documents.until END
+
+-- session_document: by its hash
+SELECT document FROM session_documents WHERE digest = :digest
+
+-- forget_session_documents: of sessions that are over
+DELETE FROM session_documents WHERE until < :now
+
+-- ended_session: one that was ended before its time
+SELECT 1 FROM ended_sessions WHERE id = :id
+
+-- end_session: refuse it from now on
+INSERT INTO ended_sessions (id, account, until) VALUES (:id, :account, :until)
+ON CONFLICT (id) DO UPDATE SET until = excluded.until
+
+-- forget_ended_sessions: those that would be over anyway
+DELETE FROM ended_sessions WHERE until < :now
+
+-- use_key: when, for what and where a key was last used
+UPDATE access_keys SET last_used = :now, last_service = :service, last_region = :region WHERE id = :id
+
+-- resource_policies: of a repository and its registry
+SELECT arn, policy FROM resource_policies WHERE arn IN :arns LIMIT 2
+
+-- resource_policy: of one resource
+SELECT policy FROM resource_policies WHERE arn = :arn
+
+-- resource_tags: of an ARN
+SELECT key, value FROM resource_tags WHERE arn = :arn ORDER BY key LIMIT 200

@@ -5,20 +5,21 @@ A slice's `operations.py` says
     @operation
     async def describe_images(call: Call, request: DescribeImagesRequest) -> DescribeImagesResponse: ...
 
-The request type names the operation; which resources it is about is read off its members, so that
-authorization needs no line per operation. `registry/operations.py` imports all slices, in any order.
+The request type names the operation; which resources it is about is read off its members (`resources.py`).
+`registry/operations.py` imports all slices, in any order.
 `find_operation` also finds what AWS has and nobody has built: such an operation is decoded and authorized
 like any other, then refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar, get_type_hints, overload
 
-from moorage.aws import json, query
+from moorage.aws import ec2, json, query
+from moorage.aws.resources import Context, Resources, context_of, image_tags_of, resources_of
 from moorage.aws.shapes import SERVICES, Service, Shape, load
 from moorage.base.errors import MoorageError, UnknownOperation, UnsupportedOperation
 from moorage.base.http import Reply
@@ -27,9 +28,6 @@ Handler = Callable[[Any, Any], Awaitable[Shape]]
 """From a call and a request to a response; each slice types its own three."""
 
 H = TypeVar("H", bound=Callable[..., Awaitable[Shape]])
-
-Resources = Callable[[Any, str, str], Sequence[str]]
-"""From a request, the caller's account and the region to the ARNs that the request is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,13 @@ class Operation:
         own = f"{self.service.name}:{self.name}"
         return _ACTIONS.get(own, own)
 
+    def contexts(self, request: Any) -> list[Context]:
+        """What the request says of itself, as condition keys; one for each image tag it names."""
+        common = context_of(self.service, request)
+        return [
+            common if tag is None else {**common, "moorage:imagetag": tag} for tag in image_tags_of(request)
+        ]
+
     @property
     def is_signed(self) -> bool:
         """False for the two calls of STS whose credentials are in the request."""
@@ -62,23 +67,34 @@ class Operation:
         return await self.handler(call, request)
 
     def answer(self, response: Shape, request_id: str) -> Reply:
-        if self.service.protocol == "json":
-            return json.encode(response)
-        return query.encode(self.service.name, self.name, response, request_id)
+        match self.service.protocol:
+            case "json":
+                return json.encode(response)
+            case "ec2":
+                return ec2.encode(self.service.namespace, self.name, response, request_id)
+            case "query":
+                return query.encode(self.service.name, self.name, response, request_id)
 
 
 def refusal(service: str, error: MoorageError, request_id: str) -> Reply:
     """The answer for an error of a call to `service`, also when no operation was found."""
-    if service in SERVICES and SERVICES[service].protocol == "query":
-        return query.encode_error(service, error, request_id)
+    match SERVICES[service].protocol if service in SERVICES else "json":
+        case "query":
+            return query.encode_error(service, error, request_id)
+        case "ec2":
+            return ec2.encode_error(error, request_id)
     return json.encode_error(error)
 
 
 @cache
 def _decoder(service: Service, request: type[Shape]) -> Callable[[bytes], Shape]:
-    if service.protocol == "json":
-        return json.decoder(service.name, request)
-    return query.decoder(service.name, request)
+    match service.protocol:
+        case "json":
+            return json.decoder(service.name, request)
+        case "ec2":
+            return ec2.decoder(request)
+        case "query":
+            return query.decoder(service.name, request)
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
@@ -109,13 +125,13 @@ def _register(handler: H, resources: Resources | None) -> H:
         raise TypeError(f"{handler.__qualname__}: not the request and response of {service.name}:{name}")
     if (service.name, name) in OPERATIONS:
         raise TypeError(f"{handler.__qualname__}: {service.name}:{name} is built already")
-    about = resources or _resources(service, name, request)
+    about = resources or resources_of(service, name, request)
     OPERATIONS[service.name, name] = Operation(service, name, request, about, handler)
     return handler
 
 
 _BY_TARGET = {service.target: service for service in SERVICES.values() if service.target}
-_BY_VERSION = {service.version: service for service in SERVICES.values() if service.protocol == "query"}
+_BY_VERSION = {service.version: service for service in SERVICES.values() if not service.target}
 
 
 def find_operation(target: str | None, action: str | None = None, version: str | None = None) -> Operation:
@@ -135,7 +151,7 @@ def _unbuilt(service: Service, name: str) -> Operation:
     types = load(service.name).OPERATIONS.get(name)
     if types is None:
         raise UnknownOperation(operation=name, service=service.name)
-    return Operation(service, name, types[0], _resources(service, name, types[0]))
+    return Operation(service, name, types[0], resources_of(service, name, types[0]))
 
 
 # Where the action is not service:Name (service authorization reference; ECR API, ListImageReferrers).
@@ -146,61 +162,3 @@ ALSO_CALLED = {
     "ecr:RegisterPullTimeUpdateExclusion": "ecr:CreatePullTimeUpdateExclusion",
 }
 """Actions that AWS's guide spells otherwise: a policy may name either."""
-
-# These are authorized on `*`, whatever their members are called (service authorization reference, ecr).
-_REGISTRY_WIDE = frozenset(
-    {
-        "CreatePullThroughCacheRule",
-        "CreateRepositoryCreationTemplate",
-        "DeletePullThroughCacheRule",
-        "DeleteRegistryPolicy",
-        "DeleteRepositoryCreationTemplate",
-        "DeleteSigningConfiguration",
-        "DeregisterPullTimeUpdateExclusion",
-        "DescribePullThroughCacheRules",
-        "DescribeRegistry",
-        "DescribeReplicationBackfillResults",
-        "DescribeRepositoryCreationTemplates",
-        "GetAccountSetting",
-        "GetAuthorizationToken",
-        "GetRegistryPolicy",
-        "GetRegistryScanningConfiguration",
-        "GetSigningConfiguration",
-        "ListPullTimeUpdateExclusions",
-        "ListReplicationBackfills",
-        "PutAccountSetting",
-        "PutRegistryPolicy",
-        "PutRegistryScanningConfiguration",
-        "PutReplicationConfiguration",
-        "PutSigningConfiguration",
-        "RegisterPullTimeUpdateExclusion",
-        "StartReplicationBackfill",
-        "StopReplicationBackfill",
-        "UpdatePullThroughCacheRule",
-        "UpdateRepositoryCreationTemplate",
-        "ValidatePullThroughCacheRule",
-    }
-)
-
-
-def _resources(service: Service, name: str, request: type[Shape]) -> Resources:
-    members = request.__struct_fields__
-    if service.name.startswith("ecr") and name not in _REGISTRY_WIDE:
-        if "repository_name" in members:
-            return lambda r, account, region: (_repository(service, r, account, region, r.repository_name),)
-        if "repository_names" in members:
-            return lambda r, account, region: [
-                _repository(service, r, account, region, n) for n in r.repository_names or ["*"]
-            ]
-        if "resource_arn" in members:
-            return lambda r, account, region: (r.resource_arn,)
-    if service.name == "sts" and "role_arn" in members:
-        return lambda r, account, region: (r.role_arn,)
-    return lambda r, account, region: ("*",)
-
-
-def _repository(service: Service, request: Any, account: str, region: str, name: str) -> str:
-    """The ARN of a repository of the registry that the request names, else of the caller's."""
-    owner = getattr(request, "registry_id", None) or account
-    place = region if service.name == "ecr" else ""  # Amazon ECR Public is one for the world
-    return f"arn:aws:{service.name}:{place}:{owner}:repository/{name}"

@@ -27,6 +27,10 @@ IMMUTABLE = b"max-age=31536000, immutable, no-transform, private"
 MAY_CHANGE = b"no-transform, private"
 
 
+TAGS_AUTHORIZED_MAX = 1_000
+"""More than `tags_in_one_push` may ever be: `put` refuses what is beyond its own bound."""
+
+
 async def get(call: Call, target: Target, request: Request) -> Reply:
     """The stored bytes under their exact type; HEAD is the same without the body."""
     repository = await repositories.find(call, target.name)
@@ -83,6 +87,16 @@ async def delete(call: Call, target: Target, request: Request) -> Reply:
     if not found:
         raise ManifestUnknown()
     return Reply(202)
+
+
+def tags_named(target: Target, request: Request) -> tuple[str | None, ...]:
+    """The tags that a request reads, moves or deletes, each to be authorized by itself; None: it names none."""
+    if not target.is_digest:
+        return (target.reference,)
+    if request.method != "PUT":
+        return (None,)
+    sent = [value for key, value in request.query() if key == "tag"]
+    return tuple(dict.fromkeys(sent[:TAGS_AUTHORIZED_MAX])) or (None,)
 
 
 async def _find(call: Call, repository: Repository, target: Target) -> Image:

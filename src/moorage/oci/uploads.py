@@ -107,7 +107,7 @@ async def _mount(call: Call, repository: Repository, sent: str, source: str | No
         return None
     for holder in await layers.holders(call, repository, digest, source):
         arn = str(RepositoryArn(call.account, call.region, holder.repository))
-        if allows(call, "ecr:GetDownloadUrlForLayer", arn) and await layers.mount(
+        if await allows(call, "ecr:GetDownloadUrlForLayer", arn) and await layers.mount(
             call, repository, digest, holder
         ):
             return digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,13 +14,21 @@ from typing import Any
 
 import uvicorn
 
-from moorage.access import downloads, paging, passwords
+from moorage.access import downloads, paging, passwords, sessions
 from moorage.access import operations as access_operations
+from moorage.access.authorizer import Authorizer
+from moorage.access.bearers import Bearers
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
+from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.epochs import Epochs
+from moorage.access.grants import StoredGrants
+from moorage.access.organization import Organization
 from moorage.access.passwords import Passwords
+from moorage.access.sessions import Sessions
 from moorage.access.signatures import Signatures
+from moorage.access.throttle import LoginThrottle
+from moorage.access.usage import Usage
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, system_clock
 from moorage.base.errors import Corrupted
@@ -34,21 +42,22 @@ from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
 from moorage.server import schedule
+from moorage.server.listeners import Listeners, Server, bind
 from moorage.server.outgoing import Outgoing
-from moorage.server.pipeline import Pipeline
+from moorage.server.pipeline import Identification, Pipeline
 from moorage.server.protocol import Exchange, RegistryProtocol
 from moorage.server.sweeper import sweep
 from moorage.server.telemetry import Recorder
+from moorage.server.tls import look_for_changes, reload_all
 from moorage.store.blobs.disk import DiskBlobs
 from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
 
-BACKLOG = 2_048
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
 OPERATIONS = (*access_operations.MODULES, *registry_operations.MODULES)
 """What answers AWS calls; importing them has registered them."""
-_TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE)
+_TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE, sessions.PURPOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,10 @@ class Installation:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
-    """Open the data directory, made and filled at the first start. `port` is where clients will find us.
+async def opened(
+    settings: Settings, port: int | None, secure_port: int | None = None
+) -> AsyncIterator[Installation]:
+    """Open the data directory, made and filled at the first start. The ports are where clients will find us.
 
     Raise `DataDirectoryInUse`, `SchemaTooNew` or `RootKeyUnusable`; each says what to do.
     """
@@ -80,19 +91,25 @@ async def opened(settings: Settings, port: int) -> AsyncIterator[Installation]:
     blobs = SealedBlobs(DiskBlobs(settings.data), OpenedBlobs(memory, memory // 2) if memory else None)
     try:
         keys = Keyring(db, root, system_clock)
-        credentials = Credentials(db, keys)
+        epochs = Epochs(db)
+        credentials = Credentials(db, keys, epochs)
         account, created = await _default_account(credentials, settings)
         default = Registry(account, settings.region)
+        tokens = Tokens(await keys.token_keys(_TOKEN_PURPOSES))
         services = Services(
             db=db,
             blobs=blobs,
             keys=keys,
-            tokens=Tokens(await keys.token_keys(_TOKEN_PURPOSES)),
-            addresses=Addresses(default, f"{settings.hostname}:{port}"),
+            tokens=tokens,
+            addresses=_addresses(settings, default, port, secure_port),
             clock=system_clock,
             limits=_limits(settings),
             uploads=OpenUploads(),
-            epochs=Epochs(db),
+            epochs=epochs,
+            sessions=Sessions(db, tokens, epochs, system_clock),
+            endpoints=Endpoints(db, epochs, account),
+            authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
+            usage=Usage(db),
             process=secrets.token_hex(8),
             work=_work_in(waiting),
             compute=_work_in(computing),
@@ -116,31 +133,32 @@ async def opened_beside(settings: Settings) -> AsyncIterator[Credentials]:
     try:
         keys = Keyring(db, root, system_clock)
         await keys.token_keys(_TOKEN_PURPOSES)  # refuses a root key that is not this database's
-        yield Credentials(db, keys)
+        yield Credentials(db, keys, Epochs(db))
     finally:
         await db.close()
 
 
-async def serve(settings: Settings, announce: Callable[[Installation, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what runs.
+async def serve(settings: Settings, announce: Callable[[Installation, Listeners], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what runs. SIGHUP reads the certificates again.
 
-    `announce` is called when the port is open, and keeps what was created.
+    `announce` is called when the ports are open, and keeps what was created. Raise `CertificatesRefused` too.
     """
-    listener = _listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
-    async with opened(settings, port) as installation:
-        announce(installation, port)
+    listeners = bind(settings)
+    async with opened(settings, listeners.port, listeners.secure_port) as installation:
+        announce(installation, listeners)
         if installation.created is not None:
             await installation.credentials.claimed()
         application = Application(installation)
-        server = uvicorn.Server(_uvicorn_config(application))
+        server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
             loop.create_task(schedule.run_all(installation.services)),
             loop.create_task(sweep(server.server_state, loop)),
+            loop.create_task(look_for_changes(listeners.certificates)),
         ]
         try:
-            await server.serve(sockets=[listener])
+            await server.serve()
         finally:
             for task in background:
                 task.cancel()
@@ -154,11 +172,15 @@ class Application:
     def __init__(self, installation: Installation) -> None:
         services = installation.services
         self._recorder = Recorder(writes_lines=installation.settings.access_log)
+        bearers = Bearers(installation.credentials, services.sessions)
         self._pipeline = Pipeline(
             services,
-            installation.credentials,
-            Passwords(services.tokens, installation.credentials),
-            Signatures(installation.credentials),
+            Identification(
+                bearers,
+                Passwords(services.tokens, bearers, services.epochs),
+                Signatures(installation.credentials, services.sessions),
+                LoginThrottle(installation.settings.login_failures),
+            ),
             self._recorder,
         )
         cores = len(os.sched_getaffinity(0))
@@ -240,14 +262,15 @@ def _work_in(workers: ThreadPoolExecutor) -> Any:
     return work
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(BACKLOG)
-    listener.setblocking(False)
-    return listener
+def _addresses(settings: Settings, default: Registry, port: int | None, secure_port: int | None) -> Addresses:
+    plain = settings.endpoint(port, None if port is not None else secure_port)
+    return Addresses(
+        default,
+        plain.partition("://")[2],
+        aliases=settings.aliases,
+        secure_host=settings.endpoint(None, secure_port).partition("://")[2] if secure_port else "",
+        domain=settings.domain,
+    )
 
 
 def _uvicorn_config(application: Application) -> uvicorn.Config:

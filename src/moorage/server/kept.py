@@ -22,6 +22,8 @@ class Kept:
     registry: Registry
     actions: tuple[str, ...]
     resource: str
+    tag: str
+    """Of the image that the path names; empty for none."""
     repository: int
     epoch: int
     """0 and 0 for what never changes."""

@@ -13,30 +13,39 @@ registry (`/v2/`)        AWS (`/`)
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
-from moorage.access.authorize import authorize, decide
+from moorage.access.authorize import authorize
+from moorage.access.authorizer import IMAGE_TAG, Circumstances
+from moorage.access.bearers import Bearers
 from moorage.access.call import Call, Services
-from moorage.access.credentials import Credentials
 from moorage.access.downloads import ACTION, PREFIX, read_download
+from moorage.access.endpoints.endpoint import OF_CALLS
+from moorage.access.located import located
 from moorage.access.passwords import Passwords
-from moorage.access.principals import Principal
-from moorage.access.signatures import Signatures
-from moorage.aws.operation import find_operation, refusal
+from moorage.access.principals import ANONYMOUS, Principal
+from moorage.access.signatures import Signatures, Signer
+from moorage.access.throttle import LoginThrottle
+from moorage.aws.operation import Operation, find_operation, refusal
 from moorage.aws.query import form_of
 from moorage.aws.shapes import SERVICES
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
 from moorage.base.errors import (
+    EndpointRefused,
+    InvalidSignature,
     MethodNotAllowed,
     MoorageError,
     PathUnknown,
     Server,
     TokenExpired,
     Unauthorized,
+    UnknownOperation,
+    UnrecognizedClient,
 )
 from moorage.base.http import Arrival, Headers, Reply, Request
-from moorage.oci import blobs, errors
+from moorage.oci import blobs, errors, manifests
 from moorage.oci.challenge import challenge
 from moorage.oci.routes import Route, find_route
 from moorage.oci.target import Target
@@ -52,19 +61,20 @@ _TARGETS = {service.target: name for name, service in SERVICES.items() if servic
 _log = logging.getLogger("moorage")
 
 
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """What tells who calls, and from where."""
+
+    bearers: Bearers
+    passwords: Passwords
+    signatures: Signatures
+    throttle: LoginThrottle
+
+
 class Pipeline:
-    def __init__(
-        self,
-        services: Services,
-        credentials: Credentials,
-        passwords: Passwords,
-        signatures: Signatures,
-        recorder: Recorder,
-    ) -> None:
+    def __init__(self, services: Services, identify: Identification, recorder: Recorder) -> None:
         self._services = services
-        self._credentials = credentials
-        self._passwords = passwords
-        self._signatures = signatures
+        self._identify = identify
         self._recorder = recorder
         self._kept = KeptAnswers()
 
@@ -86,22 +96,37 @@ class Pipeline:
 
     async def _registry_call(self, request: Request, request_id: str) -> Reply:
         registry = self._services.addresses.registry_at(request.host)
-        authorization = request.header(b"authorization") or ""
         # 1
-        login = await self._passwords.check(authorization, registry.region, self._services.clock())
+        around = await self._around(request, registry.region, "ecr.dkr")
+        principal = await self._log_in(request, registry.region)
         # 2, 3
         route, target = find_route(request.method, request.raw_path.decode("latin-1"))
         # 4
-        call = self._begin(login.principal, registry, request, request_id)
+        call = self._begin(principal, registry, request, request_id, around)
         resource = _resource_of(registry, target, route)
+        tags = manifests.tags_named(target, request) if route.kind == "manifest" else (None,)
         for action in route.actions:
-            authorize(call, action, resource)
+            for tag in tags:
+                await authorize(call, action, resource, None if tag is None else {IMAGE_TAG: tag})
         # 5
         reply = await route.handler(call, target, request)
         # 6
         if reply.kept_while is not None and isinstance(reply.body, bytes):
-            self._keep(request, registry, route, resource, reply, reply.body, *reply.kept_while)
+            self._keep(request, registry, route, resource, tags[0], reply, reply.body, *reply.kept_while)
         return reply
+
+    async def _log_in(self, request: Request, region: str) -> Principal:
+        now, address = self._services.clock(), request.arrival.address
+        authorization = request.header(b"authorization") or ""
+        self._identify.throttle.check(address, now)
+        try:
+            login = await self._identify.passwords.check(authorization, region, now)
+        except Unauthorized:
+            if authorization:
+                self._identify.throttle.failed(address, now)
+            raise
+        self._services.usage.note(login.principal, "ecr", region, now)
+        return login.principal
 
     async def _aws_call(self, request: Request, request_id: str) -> Reply:
         if request.method not in ("GET", "POST"):
@@ -110,52 +135,101 @@ class Pipeline:
         body = await request.body.read(AWS_BODY_MAX)
         # 1
         addressed = _TARGETS.get((target or "").rpartition(".")[0])
-        signer = await self._signatures.check(request, body, addressed, self._services.clock())
-        # 2
         text = body if request.method == "POST" else request.raw_query
+        signer = await self._signer(request, body, text, addressed)
+        # 2
         form = dict(form_of(text)) if target is None else {}
         operation = find_operation(target, form.get("Action"), form.get("Version"))
-        signer.check_service(operation.service.name)
+        if signer is not None:
+            signer.check_service(operation.service.name)
         # 3
         asked = operation.decode(text)
         # 4
-        call = self._begin(
-            signer.principal, Registry(signer.principal.account, signer.region), request, request_id
-        )
+        call = await self._call_of(signer, operation, request, request_id)
         for resource in operation.resources(asked, call.account, call.region):
-            authorize(call, operation.action, resource)
+            named = await located(call.db, call.principal, resource)
+            for context in operation.contexts(asked):
+                await authorize(call, operation.action, named, context)
         # 5
         answer = await operation.act(call, asked)
         # 6
         return operation.answer(answer, request_id)
+
+    async def _signer(
+        self, request: Request, body: bytes, text: bytes, addressed: str | None
+    ) -> Signer | None:
+        """Who signed it. None for the operations that need no signature, because their credentials are members."""
+        now, address = self._services.clock(), request.arrival.address
+        if addressed is None and not _is_signed(request) and _needs_no_signature(text):
+            return None
+        self._identify.throttle.check(address, now)
+        try:
+            signer = await self._identify.signatures.check(request, body, addressed, now)
+        except (InvalidSignature, UnrecognizedClient):
+            self._identify.throttle.failed(address, now)
+            raise
+        self._services.usage.note(signer.principal, signer.service, signer.region, now)
+        return signer
+
+    async def _call_of(
+        self, signer: Signer | None, operation: Operation, request: Request, request_id: str
+    ) -> Call:
+        principal = signer.principal if signer is not None else ANONYMOUS
+        registry = self._services.addresses.default
+        if signer is not None:
+            registry = Registry(principal.account, signer.region)
+        service = operation.service.name
+        around = await self._around(request, registry.region, OF_CALLS.get(service, service))
+        return self._begin(principal, registry, request, request_id, around)
 
     async def _download(self, request: Request, request_id: str) -> Reply:
         """A URL of GetDownloadUrlForLayer: the token says who (1) may have what (2, 3); the rest is as for a blob."""
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(method=request.method, allowed="GET, HEAD")
         download = read_download(self._services, request.path.removeprefix(PREFIX))
-        key = await self._credentials.find(download.access_key_id)
-        if key is None or not key.is_active:
+        principal = await self._identify.bearers.principal_of(download.bearer)
+        if principal is None:
             raise TokenExpired()
         registry = download.registry
-        call = self._begin(key.principal, registry, request, request_id)
-        authorize(
-            call, ACTION, str(RepositoryArn(registry.account, registry.region, download.repository))
-        )  # 4
+        around = await self._around(request, registry.region, "ecr.dkr", "ecr.api")
+        call = self._begin(principal, registry, request, request_id, around)
+        resource = str(RepositoryArn(registry.account, registry.region, download.repository))
+        await authorize(call, ACTION, resource)  # 4
         repository = await repositories.find(call, download.repository)
         layer = await layers.find(call, repository, Digest.parse(download.digest))
         return await blobs.send(call, layer, request)
 
-    def _begin(self, principal: Principal, registry: Registry, request: Request, request_id: str) -> Call:
+    async def _around(self, request: Request, region: str, *services: str) -> Circumstances:
+        """Raise `EndpointRefused` where a private listener carries none of the services."""
+        arrival, endpoints = request.arrival, self._services.endpoints
+        if arrival.listener and not endpoints.is_current:
+            await endpoints.refresh()
+        return Circumstances(
+            arrival,
+            endpoints.find(arrival, *services),
+            region,
+            self._services.clock(),
+            request.header(b"user-agent") or "",
+            request.header(b"referer") or "",
+        )
+
+    def _begin(
+        self,
+        principal: Principal,
+        registry: Registry,
+        request: Request,
+        request_id: str,
+        around: Circumstances,
+    ) -> Call:
         return Call(
             principal=principal,
             account=registry.account,
             region=registry.region,
             host=request.host,
-            arrival=request.arrival,
-            now=self._services.clock(),
+            now=around.now,
             request_id=request_id,
             services=self._services,
+            around=around,
         )
 
     def refuse(self, request: Request, error: Exception, request_id: str) -> Reply:
@@ -191,6 +265,7 @@ class Pipeline:
         registry: Registry,
         route: Route,
         resource: str,
+        tag: str | None,
         reply: Reply,
         body: bytes,
         repository: int,
@@ -202,6 +277,7 @@ class Pipeline:
             registry=registry,
             actions=route.actions,
             resource=resource,
+            tag=tag or "",
             repository=repository,
             epoch=epoch,
             status=reply.status,
@@ -231,17 +307,38 @@ class Pipeline:
         if kept.repository and self._services.db.epoch(kept.repository) != kept.epoch:
             self._kept.forget(method, target, host)
             return None
-        login = self._passwords.remembered(
-            authorization.decode("latin-1"), kept.registry.region, self._services.clock()
-        )
-        if login is None or not all(
-            decide(login.principal, action, kept.resource) for action in kept.actions
-        ):
+        now, region = self._services.clock(), kept.registry.region
+        login = self._identify.passwords.remembered(authorization.decode("latin-1"), region, now)
+        if login is None:
             return None
+        endpoints = self._services.endpoints
+        if arrival.listener and not endpoints.is_current:
+            return None
+        try:
+            around = Circumstances(arrival, endpoints.find(arrival, "ecr.dkr"), region, now)
+        except EndpointRefused:
+            return None
+        remembered = self._services.authorizer.remembered
+        for action in kept.actions:
+            if not remembered(login.principal, action, kept.resource, around, kept.tag):
+                return None
         return render_varying(kept.status, date, self._recorder.next_request_id()) + kept.rest
 
 
 _CHANGES_ANSWER = frozenset({b"connection", b"expect", b"if-none-match", b"if-range", b"range"})
+
+
+def _is_signed(request: Request) -> bool:
+    return request.header(b"authorization") is not None or b"X-Amz-" in request.raw_query
+
+
+def _needs_no_signature(text: bytes) -> bool:
+    """Looked at before anybody is known: no more of a form is read than which operation it names."""
+    form = dict(form_of(text))
+    try:
+        return not find_operation(None, form.get("Action"), form.get("Version")).is_signed
+    except UnknownOperation:
+        return False
 
 
 def _resource_of(registry: Registry, target: Target, route: Route) -> str:

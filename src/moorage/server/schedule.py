@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from moorage.access.call import Services
+from moorage.access.sessions import clear_up
 from moorage.registry.images import job as images_job
 from moorage.registry.uploads import job as uploads_job
 
@@ -21,7 +22,24 @@ class Periodic:
     run: Callable[[Services], Awaitable[object]]
 
 
+async def _look_around(services: Services) -> None:
+    """What another process changed about who may do what holds here within half a second (decisions, 10)."""
+    await services.epochs.look()
+    await services.endpoints.refresh()
+
+
+async def _write_usage(services: Services) -> None:
+    await services.usage.write()
+
+
+async def _forget_expired(services: Services) -> None:
+    await clear_up(services.db, services.clock())
+
+
 PERIODIC = (
+    Periodic("learn of others' changes",     0.4, _look_around),
+    Periodic("note uses of keys",           60.0, _write_usage),
+    Periodic("forget what has expired",   3600.0, _forget_expired),
     Periodic("end idle uploads",            60.0, uploads_job.expire_sessions),
     Periodic("purge deleted repositories",  10.0, images_job.purge),
     Periodic("collect garbage",             60.0, uploads_job.collect),

@@ -13,7 +13,7 @@ from ..registry.registry import MemoryRegistry
 
 
 def credentials_of(registry: MemoryRegistry) -> Credentials:
-    return Credentials(registry.db, registry.services.keys)
+    return Credentials(registry.db, registry.services.keys, registry.services.epochs)
 
 
 @in_memory

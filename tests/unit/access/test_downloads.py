@@ -26,7 +26,7 @@ async def test_read_download_tells_what_the_url_stands_for(registry: MemoryRegis
     assert start + "/" == "http://localhost:5050" + PREFIX
     assert (download.registry.account, download.registry.region) == (ACCOUNT, REGION)
     assert (download.repository, download.digest) == ("team/app", str(DIGEST))
-    assert download.access_key_id == registry.call.principal.access_key_id
+    assert download.bearer.access_key_id == registry.call.principal.access_key_id
     assert download.expires * SECOND == registry.now + HOUR
 
 

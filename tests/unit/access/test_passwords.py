@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from moorage.access import paging
+from moorage.access.bearers import Bearer, Bearers
 from moorage.access.credentials import Credentials
 from moorage.access.passwords import TOKEN_CHARACTERS_MAX, Passwords, _Claims, password_for
 from moorage.access.principals import root_of
+from moorage.access.sessions import Sessions
 from moorage.base.clock import HOUR, SECOND
 from moorage.base.errors import TokenExpired, Unauthorized
 
@@ -24,13 +26,22 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
+def reader_of(registry: MemoryRegistry) -> tuple[Passwords, Credentials]:
+    """One that remembers nothing, and the keys behind it."""
+    services = registry.services
+    credentials = Credentials(registry.db, services.keys, services.epochs)
+    sessions = Sessions(registry.db, services.tokens, services.epochs, lambda: registry.now)
+    return Passwords(services.tokens, Bearers(credentials, sessions), services.epochs), credentials
+
+
 async def logged_in(registry: MemoryRegistry) -> tuple[Passwords, Credentials, str]:
     """A reader, the keys behind it, and the header of a password that lives for twelve hours."""
-    credentials = Credentials(registry.db, registry.services.keys)
+    passwords, credentials = reader_of(registry)
     key = await credentials.create_account("123456789012", registry.now)
     call = replace(registry.call, principal=root_of(key.principal.account, key.id))
-    password = password_for(call, registry.now + LIFE)
-    return Passwords(registry.services.tokens, credentials), credentials, basic("AWS", password)
+    password, expires = password_for(call)
+    assert expires == registry.now + LIFE
+    return passwords, credentials, basic("AWS", password)
 
 
 @in_memory
@@ -50,11 +61,11 @@ async def test_check_of_a_good_password_tells_who_it_is(registry: MemoryRegistry
 async def test_check_of_an_expired_password_is_expired_whether_remembered_or_not(
     registry: MemoryRegistry,
 ) -> None:
-    passwords, credentials, header = await logged_in(registry)
+    passwords, _, header = await logged_in(registry)
     last = registry.now + LIFE - SECOND
     await passwords.check(header, REGION, last)
 
-    for reader in (passwords, Passwords(registry.services.tokens, credentials)):
+    for reader in (passwords, reader_of(registry)[0]):
         with pytest.raises(TokenExpired):
             await reader.check(header, REGION, last + SECOND)
     assert passwords.remembered(header, REGION, last + SECOND) is None
@@ -71,9 +82,10 @@ async def test_check_in_another_region_is_unauthorized_even_if_remembered(regist
 
 @in_memory
 async def test_check_after_the_credentials_changed_asks_again(registry: MemoryRegistry) -> None:
-    passwords, credentials, header = await logged_in(registry)
+    passwords, _, header = await logged_in(registry)
     before = await passwords.check(header, REGION, registry.now)
-    await credentials.create_account(None, registry.now)
+    async with registry.services.epochs.changing("123456789012"):
+        pass
 
     assert passwords.remembered(header, REGION, registry.now) is None
     after = await passwords.check(header, REGION, registry.now)
@@ -90,7 +102,7 @@ async def test_check_of_a_revoked_key_is_expired(registry: MemoryRegistry, chang
     }[change]
     registry.db._writer.execute(statement)
 
-    passwords = Passwords(registry.services.tokens, Credentials(registry.db, registry.services.keys))
+    passwords, _ = reader_of(registry)
 
     with pytest.raises(TokenExpired):
         await passwords.check(header, REGION, registry.now)
@@ -132,7 +144,7 @@ async def test_check_of_what_is_no_password_is_unauthorized(registry: MemoryRegi
 @in_memory
 async def test_check_of_a_token_for_another_purpose_is_unauthorized(registry: MemoryRegistry) -> None:
     passwords, _, _ = await logged_in(registry)
-    claims = _Claims("AKIA", REGION, 1, 1 << 40)
+    claims = _Claims(Bearer("AKIA", "123456789012", 1, None), REGION, 1 << 40)
     page = registry.services.tokens.seal(paging.PURPOSE, claims)
 
     with pytest.raises(Unauthorized):

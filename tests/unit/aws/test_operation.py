@@ -10,6 +10,7 @@ import pytest
 
 from moorage.aws import operation as module
 from moorage.aws.operation import Operation, find_operation, operation, refusal
+from moorage.aws.resources import _REGISTRY_WIDE
 from moorage.aws.shapes import SERVICES, Shape, load
 from moorage.aws.shapes.ecr import (
     DescribeRegistryRequest,
@@ -134,15 +135,50 @@ def test_resources_when_public_have_no_region() -> None:
     assert resources("DescribeImages", body, PUBLIC) == ["arn:aws:ecr-public::111122223333:repository/ab"]
 
 
-def test_resources_when_a_role_is_assumed_are_the_role() -> None:
+def test_resources_when_a_role_is_assumed_are_for_the_operation_to_decide_on() -> None:
     found = find_operation(None, "AssumeRole", "2011-06-15")
     request = found.decode(b"RoleArn=arn:aws:iam::123456789012:role/a&RoleSessionName=ab")
 
-    assert list(found.resources(request, "1", "r")) == ["arn:aws:iam::123456789012:role/a"]
+    assert list(found.resources(request, "1", "r")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "resource"),
+    [
+        ("CreateUser", b"UserName=a&Path=/x/", "arn:aws:iam::1:user/x/a"),
+        ("GetUser", b"", "arn:aws:iam::1:user/"),
+        ("AddUserToGroup", b"UserName=a&GroupName=g", "arn:aws:iam::1:group/g"),
+        ("DeleteRole", b"RoleName=r", "arn:aws:iam::1:role/r"),
+        ("CreatePolicy", b"PolicyName=p&PolicyDocument={}", "arn:aws:iam::1:policy/p"),
+        ("GetPolicy", b"PolicyArn=arn:aws:iam::1:policy/x/p", "arn:aws:iam::1:policy/x/p"),
+        (
+            "CreateOpenIDConnectProvider",
+            b"Url=https://a.example/b/",
+            "arn:aws:iam::1:oidc-provider/a.example/b",
+        ),
+        ("ListUsers", b"", "*"),
+    ],
+)
+def test_resources_of_iam_are_what_the_request_names(name: str, form: bytes, resource: str) -> None:
+    found = find_operation(None, name, "2010-05-08")
+
+    assert list(found.resources(found.decode(form), "1", "r")) == [resource]
+
+
+def test_contexts_have_the_tags_of_the_request_and_one_image_tag_each() -> None:
+    delete = find_operation(f"{ECR}.BatchDeleteImage")
+    images = b'{"repositoryName":"app","imageIds":[{"imageTag":"a"},{"imageTag":"b"},{"imageTag":"a"}]}'
+    create = find_operation(f"{ECR}.CreateRepository")
+    tagged = b'{"repositoryName":"app","tags":[{"Key":"Team","Value":"red"}]}'
+
+    assert delete.contexts(delete.decode(images)) == [{"moorage:imagetag": "a"}, {"moorage:imagetag": "b"}]
+    assert create.contexts(create.decode(tagged)) == [
+        {"aws:tagkeys": ("Team",), "aws:requesttag/team": "red"}
+    ]
 
 
 def test_registry_wide_operations_when_listed_exist() -> None:
-    assert set(load("ecr").OPERATIONS) >= module._REGISTRY_WIDE
+    assert set(load("ecr").OPERATIONS) >= _REGISTRY_WIDE
 
 
 def test_action_when_it_differs_from_the_operation_is_from_the_table() -> None:

@@ -8,14 +8,11 @@ from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import Any
 
-from moorage.access import downloads, paging, passwords
 from moorage.access.call import Call
 from moorage.access.principals import root_of
-from moorage.keys.tokens import Tokens
 
 from .registry import MemoryRegistry, memory_registry
 
-PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE)
 Test = Callable[..., Awaitable[None]]
 
 
@@ -25,8 +22,6 @@ def in_memory(test: Test) -> Callable[..., None]:
     def run(**parameters: Any) -> None:
         async def over() -> None:
             async with memory_registry() as registry:
-                tokens = Tokens(await registry.services.keys.token_keys(PURPOSES))
-                registry.services = replace(registry.services, tokens=tokens)
                 await test(registry, **parameters)
 
         asyncio.run(over())

@@ -9,12 +9,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from moorage.access import downloads, paging, passwords, sessions
+from moorage.access.authorizer import Authorizer, Circumstances
 from moorage.access.call import Call, Limits, Result, Services
+from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.epochs import Epochs
+from moorage.access.grants import StoredGrants
+from moorage.access.organization import Organization
 from moorage.access.principals import root_of
+from moorage.access.sessions import Sessions
+from moorage.access.usage import Usage
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
+from moorage.base.http import Arrival
 from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey
@@ -33,6 +41,7 @@ from moorage.store.db.statements import Statements
 ACCOUNT, REGION = "123456789012", "home-1"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 START = 1_000 * HOUR
+PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE, sessions.PURPOSE)
 
 
 @dataclass
@@ -60,6 +69,7 @@ class MemoryRegistry:
             now=self.now,
             request_id="request",
             services=self.services,
+            around=Circumstances(Arrival(), None, REGION, self.now),
         )
 
     async def repository(self, name: str) -> Repository:
@@ -114,16 +124,22 @@ async def memory_registry(**limits: Any) -> AsyncIterator[MemoryRegistry]:
     blobs = SealedBlobs(files)
     async with open_memory(Statements.discover()) as db:
         keys = Keyring(db, RootKey(secrets.token_bytes(32)), lambda: clock[0])
+        epochs = Epochs(db)
+        tokens = Tokens(await keys.token_keys(PURPOSES))
         services = Services(
             db=db,
             blobs=blobs,
             keys=keys,
-            tokens=Tokens(await keys.token_keys(("test",))),
+            tokens=tokens,
             addresses=Addresses(Registry(ACCOUNT, REGION), "localhost:5050"),
             clock=lambda: clock[0],
             limits=replace(Limits(), **limits),
             uploads=OpenUploads(),
-            epochs=Epochs(db),
+            epochs=epochs,
+            sessions=Sessions(db, tokens, epochs, lambda: clock[0]),
+            endpoints=Endpoints(db, epochs, ACCOUNT),
+            authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
+            usage=Usage(db),
             process="this-process",
             work=_at_once,
             compute=_at_once,

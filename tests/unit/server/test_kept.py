@@ -11,7 +11,7 @@ HOST = b"r.example"
 
 
 def kept(size: int = 0) -> Kept:
-    return Kept(Registry("123456789012", "us-east-1"), (), "*", 1, 0, 200, bytes(size))
+    return Kept(Registry("123456789012", "us-east-1"), (), "*", "", 1, 0, 200, bytes(size))
 
 
 def test_get_of_another_method_target_or_host_is_none() -> None:

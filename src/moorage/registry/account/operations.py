@@ -24,8 +24,7 @@ async def get_authorization_token(
     call: Call, request: GetAuthorizationTokenRequest
 ) -> GetAuthorizationTokenResponse:
     """One element for the caller's registry, or for each named; the same password serves them all."""
-    expires = call.now + call.limits.password_us
-    password = password_for(call, expires)
+    password, expires = password_for(call)
     token = base64.b64encode(f"{USER}:{password}".encode()).decode()
     data = [
         AuthorizationData(

@@ -1,0 +1,218 @@
+"""The one decision that every request passes: gather what speaks for and against it, ask the pure `decide`, remember.
+
+A decision is remembered by who asks for what on which resource, until the epoch of either account rises. What it read
+of the request itself decides how far the memory reaches:
+
+    nothing                                   for every request of that caller
+    the client's address, TLS, the image tag  for requests that have the same
+    anything else (the time, request tags)    not remembered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from moorage.access.epochs import Epochs
+from moorage.access.grants import Facts, Grants, StoredGrants, account_of
+from moorage.access.policies.compile import Policy
+from moorage.access.policies.decide import Asked, Decision, PolicySet, decide
+from moorage.access.principals import Principal
+from moorage.base.http import Arrival
+
+Context = Mapping[str, str | tuple[str, ...]]
+"""Condition keys in lower case."""
+
+IMAGE_TAG = "moorage:imagetag"
+_REMEMBERED = 65_536
+_OF_CONNECTION = frozenset({"aws:sourceip", "aws:vpcsourceip", "aws:securetransport"})
+_OF_REQUEST = frozenset({"aws:currenttime", "aws:epochtime", "aws:useragent", "aws:referer", "aws:tagkeys"})
+
+
+class Endpoint(Protocol):
+    """A private endpoint that a request came through (`access.endpoints`)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def policies(self) -> tuple[Policy, ...]: ...
+    def context(self, arrival: Arrival) -> Context: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a request adds to who asks for what: where from, when, over what."""
+
+    arrival: Arrival
+    endpoint: Endpoint | None
+    region: str
+    now: int
+    """Microseconds."""
+    user_agent: str = ""
+    referer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    caller_epoch: int
+    account: str
+    """Of the resource."""
+    account_epoch: int
+    endpoint: Endpoint | None
+    reads_connection: bool
+    reads_tag: bool
+    allowed: dict[tuple[str, bool, str], bool]
+    """By address, TLS and tag, as far as they are read."""
+
+
+class Authorizer:
+    def __init__(self, stored: StoredGrants, epochs: Epochs) -> None:
+        self._stored = stored
+        self._epochs = epochs
+        self._memories: dict[tuple[str, str, str, str], _Memory] = {}
+
+    def remembered(
+        self, principal: Principal, action: str, resource: str, around: Circumstances, tag: str = ""
+    ) -> bool | None:
+        """What was decided before and still holds; None asks `decide`. `resource` is an ARN."""
+        memory = self._memories.get(_place(principal, action, resource, around))
+        if (
+            memory is None
+            or memory.caller_epoch != self._epochs.of(principal.account)
+            or memory.account_epoch != self._epochs.of(memory.account)
+            or memory.endpoint is not around.endpoint
+        ):
+            return None
+        return memory.allowed.get(_part(memory, around.arrival, tag))
+
+    async def decide(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        account: str,
+        around: Circumstances,
+        context: Context | None = None,
+        trust: tuple[Policy, ...] | None = None,
+    ) -> Decision:
+        """`account` is that of the registry called, for a resource that names none (`*`).
+
+        `trust` stands for the policies of the resource, and has to allow as well: that of a role being assumed.
+        """
+        owner = account_of(resource) or account
+        caller_epoch, owner_epoch = (
+            self._epochs.of(principal.account),
+            self._epochs.of(owner),
+        )  # before the facts
+        grants = await self._stored.of(principal)
+        facts = await self._stored.about(resource, owner, around.region)
+        policies = _policies(grants, facts, around.endpoint, trust)
+        asked = Asked(
+            caller=grants.caller,
+            action=action,
+            resource=resource,
+            resource_account=facts.account,
+            context=_context(grants, facts, around, context) if policies.reads else {},
+        )
+        decision = decide(asked, policies)
+        if trust is None:
+            self._remember(
+                (principal, caller_epoch), action, resource, (facts.account, owner_epoch), around, context or {},
+                policies.reads, decision.allowed,
+            )  # fmt: skip
+        return decision
+
+    def _remember(
+        self,
+        caller: tuple[Principal, int],
+        action: str,
+        resource: str,
+        owner: tuple[str, int],
+        around: Circumstances,
+        context: Context,
+        reads: frozenset[str],
+        allowed: bool,
+    ) -> None:
+        if reads & _OF_REQUEST or any(key in reads for key in context if key != IMAGE_TAG):
+            return
+        tag = context.get(IMAGE_TAG, "")
+        if IMAGE_TAG in reads and not isinstance(tag, str):
+            return
+        principal, caller_epoch = caller
+        key = _place(principal, action, resource, around)
+        memory = self._memories.get(key)
+        fresh = _Memory(
+            caller_epoch, *owner, around.endpoint, bool(reads & _OF_CONNECTION), IMAGE_TAG in reads, {}
+        )
+        if memory is None or not _is_same(memory, fresh):
+            if len(self._memories) >= _REMEMBERED:
+                self._memories.clear()
+            memory = self._memories[key] = fresh
+        if len(memory.allowed) >= _REMEMBERED:
+            memory.allowed.clear()
+        memory.allowed[_part(memory, around.arrival, tag if isinstance(tag, str) else "")] = allowed
+
+
+def _place(
+    principal: Principal, action: str, resource: str, around: Circumstances
+) -> tuple[str, str, str, str]:
+    """Under which a decision is remembered. `*` is another resource in each region."""
+    endpoint = around.endpoint
+    named = resource if resource != "*" else f"*{around.region}"
+    return principal.access_key_id, action, named, endpoint.id if endpoint is not None else ""
+
+
+def _is_same(one: _Memory, other: _Memory) -> bool:
+    return (
+        one.caller_epoch == other.caller_epoch
+        and one.account_epoch == other.account_epoch
+        and one.endpoint is other.endpoint
+        and one.reads_connection == other.reads_connection
+        and one.reads_tag == other.reads_tag
+    )
+
+
+def _part(memory: _Memory, arrival: Arrival, tag: str) -> tuple[str, bool, str]:
+    if memory.reads_connection:
+        return arrival.address, arrival.secure, tag if memory.reads_tag else ""
+    return "", False, tag if memory.reads_tag else ""
+
+
+def _policies(
+    grants: Grants, facts: Facts, endpoint: Endpoint | None, trust: tuple[Policy, ...] | None
+) -> PolicySet:
+    return PolicySet(
+        identity=grants.identity,
+        boundary=grants.boundary,
+        session=grants.session,
+        resource=facts.policies if trust is None else trust,
+        scps=grants.scps,
+        rcps=facts.rcps,
+        endpoint=endpoint.policies if endpoint is not None else None,
+        resource_must_allow=trust is not None,
+    )
+
+
+def _context(grants: Grants, facts: Facts, around: Circumstances, context: Context | None) -> Context:
+    """Every condition key that this request has. Nothing comes from headers but user agent and referer."""
+    arrival = around.arrival
+    gathered: dict[str, str | tuple[str, ...]] = {
+        **grants.context,
+        **facts.context,
+        "aws:securetransport": "true" if arrival.secure else "false",
+        "aws:requestedregion": around.region,
+        "aws:epochtime": str(around.now // 1_000_000),
+        "aws:currenttime": datetime.fromtimestamp(around.now / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if around.endpoint is not None:
+        gathered.update(around.endpoint.context(arrival))
+    elif arrival.address:
+        gathered["aws:sourceip"] = arrival.address
+    if around.user_agent:
+        gathered["aws:useragent"] = around.user_agent
+    if around.referer:
+        gathered["aws:referer"] = around.referer
+    gathered.update(context or {})
+    return gathered

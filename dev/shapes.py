@@ -2,7 +2,7 @@
 
 Names, limits, enums and patterns are copied; documentation is not. The result depends on the botocore version
 alone, which the header of each file names. What AWS does otherwise than its model says stands in
-`PRINTED_ENUMS`.
+`PRINTED_ENUMS` and `ALSO_PRINTED`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from botocore import xform_name
 OUT = Path(__file__).resolve().parent.parent / "src" / "moorage" / "aws" / "shapes"
 MODELS = Path(botocore.__file__).parent / "data"
 SERVICES = {
+    "ec2": "2016-11-15",
     "ecr": "2015-09-21",
     "ecr-public": "2020-10-30",
     "iam": "2010-05-08",
@@ -28,10 +29,27 @@ SERVICES = {
     "sts": "2011-06-15",
 }
 
+# Of these services only what is named: EC2 has 700 operations, of which Moorage has those on private endpoints.
+SUBSETS = {
+    "ec2": {
+        "CreateTags",
+        "CreateVpcEndpoint",
+        "DeleteTags",
+        "DeleteVpcEndpoints",
+        "DescribeTags",
+        "DescribeVpcEndpointServices",
+        "DescribeVpcEndpoints",
+        "ModifyVpcEndpoint",
+    },
+}
+
 # AWS prints these members in its own order (ECR's answer to an unknown mutability).
 PRINTED_ENUMS = {
     "ImageTagMutability": ["IMMUTABLE", "MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"],
 }
+
+# EC2 answers the states of an endpoint so, and its guide says so; the model has capitals.
+ALSO_PRINTED = {"State": ["available", "pending", "pendingAcceptance", "deleting", "deleted"]}
 
 _PLAIN = {
     "blob": "bytes",
@@ -67,13 +85,20 @@ class _Module:
         self.service = service
         self.model: Model = json.loads(gzip.decompress(path.read_bytes()))
         self.shapes: Model = self.model["shapes"]
-        self.base = "CamelShape" if service.startswith("ecr") else "PascalShape"
+        self.operations: Model = {
+            name: operation
+            for name, operation in self.model["operations"].items()
+            if name in SUBSETS.get(service, {name})
+        }
+        self.base = "CamelShape" if service.startswith("ec") else "PascalShape"
+        self.has_own_names = self.model["metadata"]["protocol"] == "ec2"
         self.written: dict[str, list[str]] = {}
         self.open: list[str] = []
 
     def render(self) -> str:
-        self._refuse_irregular()
-        operations = [line for name in sorted(self.model["operations"]) for line in self._operation(name)]
+        if not self.has_own_names:
+            self._refuse_irregular()
+        operations = [line for name in sorted(self.operations) for line in self._operation(name)]
         body = [line for lines in self.written.values() for line in lines]
         return "\n".join([*self._head(), *body, *self._facts(), *operations, "}", ""])
 
@@ -93,7 +118,7 @@ class _Module:
             yield f'TARGET_PREFIX = "{metadata["targetPrefix"]}"'
         if "xmlNamespace" in metadata:
             yield f'XMLNS = "{metadata["xmlNamespace"]}"'
-        unsigned = sorted(n for n, op in self.model["operations"].items() if op.get("authtype") == "none")
+        unsigned = sorted(n for n, op in self.operations.items() if op.get("authtype") == "none")
         yield f"UNSIGNED: frozenset[str] = frozenset({unsigned})"
         yield "ERRORS: dict[str, tuple[str, int]] = {"
         for name, shape in sorted(self.shapes.items()):
@@ -102,7 +127,7 @@ class _Module:
         yield from ("}", "OPERATIONS: dict[str, tuple[type[Shape], type[Shape]]] = {")
 
     def _operation(self, name: str) -> Iterator[str]:
-        operation = self.model["operations"][name]
+        operation = self.operations[name]
         sides = [("input", f"{name}Request"), ("output", f"{name}Response")]
         types = [self._side(operation.get(side), empty) for side, empty in sides]
         yield f'    "{name}": ({types[0]}, {types[1]}),'
@@ -134,10 +159,11 @@ class _Module:
             self.written[name] = ["", head, *(members or ["    pass"]), ""]
         return name
 
-    def _member(self, wire: str, reference: Model, is_required: bool) -> str:
-        attribute = xform_name(wire)
+    def _member(self, name: str, reference: Model, is_required: bool) -> str:
+        attribute = xform_name(name)
         if keyword.iskeyword(attribute):
             attribute += "_"
+        wire = reference.get("locationName", name)
         type_ = self._type(reference["shape"])
         renamed = self._renamed(attribute) != wire
         if is_required:
@@ -163,7 +189,7 @@ class _Module:
             printed: list[str] = PRINTED_ENUMS.get(name) or shape["enum"]
             if sorted(printed) != sorted(shape["enum"]):
                 raise ValueError(f"PRINTED_ENUMS[{name!r}] lacks a member of the model")
-            text = f"Literal{json.dumps(printed)}"
+            text = f"Literal{json.dumps([*printed, *ALSO_PRINTED.get(name, [])])}"
         elif constraints := _constraints(shape):
             text = f"Annotated[{plain}, Meta({', '.join(constraints)})]"
         else:

@@ -64,12 +64,12 @@ def decoder(service: str, shape: type[S]) -> Callable[[bytes], S]:
     structure = structure_of(shape)
 
     def decode(form: bytes) -> S:
-        return convert(service, shape, _read_structure(structure, _tree(form_of(form))))
+        return convert(service, shape, _read_structure(structure, tree_of(form_of(form))))
 
     return decode
 
 
-def _tree(form: Form) -> Tree:
+def tree_of(form: Form) -> Tree:
     """`a.b.1=x` as nested dictionaries. What has both a value and members keeps the members."""
     root: Tree = {}
     for name, value in form:
@@ -92,27 +92,29 @@ def _read_structure(structure: Structure, tree: Tree) -> Tree:
 
 def _read(node: Node, value: str | Tree) -> Any:
     if isinstance(node, Scalar):
-        return _read_scalar(node, value)
+        return read_scalar(node, value)
     inner = {} if value == "" else value  # `Tags=` is an empty list
     if isinstance(inner, str):
         raise Serialization("A list or structure was expected")
     if isinstance(node, Structure):
         return _read_structure(node, inner)
     if isinstance(node, ListOf):
-        return [_read(node.item, item) for item in _in_order(inner.get("member", {}))]
-    entries = [entry for entry in _in_order(inner.get("entry", {})) if isinstance(entry, dict)]
+        return [_read(node.item, item) for item in in_order(inner.get("member", {}))]
+    entries = [entry for entry in in_order(inner.get("entry", {})) if isinstance(entry, dict)]
     return {
         _read(node.key, entry.get("key", "")): _read(node.value, entry.get("value", "")) for entry in entries
     }
 
 
-def _in_order(members: str | Tree) -> list[Any]:
+def in_order(members: str | Tree) -> list[Any]:
+    """The members of a list, by their numbers; raise `Serialization`."""
     if isinstance(members, str) or not all(map(_INDEX.fullmatch, members)):
         raise Serialization("The members of a list are numbered from 1")
     return [members[index] for index in sorted(members, key=int)]
 
 
-def _read_scalar(node: Scalar, value: str | Tree) -> Any:
+def read_scalar(node: Scalar, value: str | Tree) -> Any:
+    """A value of the node's kind, or the text as it is; raise `Serialization`."""
     if isinstance(value, dict):
         raise Serialization("Start of structure or map found where not expected.")
     if node.kind is int and _INTEGER.fullmatch(value):
@@ -162,10 +164,11 @@ def _content(node: Node, value: Any) -> Iterator[str]:
         for key, item in value.items():
             yield f"<entry>{_element('key', node.key, key)}{_element('value', node.value, item)}</entry>"
     else:
-        yield _text(value)
+        yield text_of(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A scalar as the text of an element, escaped."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -187,7 +190,7 @@ def encode_error(service: str, error: MoorageError, request_id: str) -> Reply:
     kind = "Sender" if status < 500 else "Receiver"
     body = (
         f'<ErrorResponse xmlns="{SERVICES[service].namespace}"><Error><Type>{kind}</Type><Code>{code}</Code>'
-        f"<Message>{_text(str(error))}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        f"<Message>{text_of(str(error))}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
     return Reply(status, [CONTENT_TYPE], body.encode())
 

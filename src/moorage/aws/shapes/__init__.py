@@ -32,10 +32,10 @@ class PascalShape(Shape, frozen=True, kw_only=True, rename="pascal"):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How a service is spoken. JSON services are named by `target`, query services by `version`."""
+    """How a service is spoken. JSON services are named by `target`, the others, which take forms, by `version`."""
 
     name: str
-    protocol: Literal["json", "query"]
+    protocol: Literal["ec2", "json", "query"]
     version: str
     target: str = ""
     namespace: str = ""
@@ -44,6 +44,7 @@ class Service:
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
+        Service("ec2", "ec2", "2016-11-15", namespace="http://ec2.amazonaws.com/doc/2016-11-15"),
         Service("ecr", "json", "2015-09-21", target="AmazonEC2ContainerRegistry_V20150921"),
         Service("ecr-public", "json", "2020-10-30", target="SpencerFrontendService"),
         Service("iam", "query", "2010-05-08", namespace="https://iam.amazonaws.com/doc/2010-05-08/"),

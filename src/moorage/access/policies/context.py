@@ -1,4 +1,4 @@
-"""Condition keys: how they are written down, and which of them change from request to request."""
+"""Condition keys: how they are written down, and which of them outlast a request."""
 
 from __future__ import annotations
 
@@ -6,42 +6,34 @@ from collections.abc import Mapping, Sequence
 
 from moorage.access.policies.variables import Context
 
-PER_REQUEST = frozenset(
+_LASTING = frozenset(
     {
-        "aws:calledvia",
-        "aws:calledviafirst",
-        "aws:calledvialast",
-        "aws:currenttime",
-        "aws:epochtime",
-        "aws:multifactorauthage",
-        "aws:referer",
-        "aws:requestedregion",
-        "aws:securetransport",
-        "aws:sourceaccount",
-        "aws:sourcearn",
-        "aws:sourceip",
-        "aws:sourceorgid",
-        "aws:sourceorgpaths",
-        "aws:sourcevpc",
-        "aws:sourcevpcarn",
-        "aws:sourcevpce",
-        "aws:tagkeys",
-        "aws:useragent",
-        "aws:viaawsservice",
-        "aws:vpceaccount",
-        "aws:vpceorgid",
-        "aws:vpceorgpaths",
-        "aws:vpcsourceip",
+        "aws:federatedprovider",
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalisawsservice",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principaltype",
+        "aws:resourceaccount",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
+        "aws:sourceidentity",
+        "aws:tokenissuetime",
+        "aws:userid",
+        "aws:username",
     }
 )
-"""Keys that are of the request, not of the caller or the resource. `is_per_request` knows those with a name in them."""
-
-_PER_REQUEST_PREFIXES = ("aws:requesttag/", "kms:encryptioncontext:")
+_LASTING_PREFIXES = ("aws:principaltag/", "aws:resourcetag/", "ecr:resourcetag/", "ecr-public:resourcetag/")
 
 
-def is_per_request(key: str) -> bool:
-    """`key` in lower case. A decision that read no such key holds for the same caller, action and resource."""
-    return key in PER_REQUEST or key.startswith(_PER_REQUEST_PREFIXES)
+def is_lasting(key: str) -> bool:
+    """Whether the key, in lower case, is of the caller, their credentials or the resource, and not of the request.
+
+    A decision whose policies read no other key is the same for each request of that caller for that action and
+    resource, until policies or tags change. A key that nobody has listed is the request's.
+    """
+    return key in _LASTING or key.startswith(_LASTING_PREFIXES)
 
 
 def normalized(keys: Mapping[str, str | Sequence[str]]) -> Context:

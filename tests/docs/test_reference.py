@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from moorage.cli.options import option
 from moorage.cli.program import make_parser
-from moorage.config import Settings
+from moorage.config import OPTIONS
 
 from .pages import CHECKOUT, PAGES
 
@@ -64,7 +63,7 @@ def settings_table() -> str:
     rows = [
         f"| `{option(item.name)}` | `MOORAGE_{item.name.upper()}` | `{item.name}` | {_default(item.default)} "
         f"| {item.metadata['help']} |"
-        for item in dataclasses.fields(Settings)
+        for item in OPTIONS.values()
     ]
     return "\n".join(["| option | variable | line | default | |", "|---|---|---|---|---|", *rows]) + "\n"
 

@@ -10,7 +10,7 @@ import uvloop
 from moorage.cli.opening import clear_errors, record_address
 from moorage.cli.options import settings_from
 from moorage.cli.output import say
-from moorage.config import Settings
+from moorage.config import NONE, Settings, host_and_port
 from moorage.server.app import opened
 
 
@@ -22,8 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _init(settings: Settings, as_json: bool) -> None:
-    async with opened(settings, settings.port) as installation:
-        is_first = record_address(installation, settings.port)
+    port = host_and_port(settings.listen)[1] if settings.listen != NONE else None
+    secure_port = host_and_port(settings.listen_tls)[1] if settings.listen_tls else None
+    async with opened(settings, port, secure_port) as installation:
+        is_first = record_address(installation, settings.endpoint(port, secure_port))
         if is_first:
             await installation.credentials.claimed()
     account, credentials = installation.default.account, str(settings.credentials_file.resolve())

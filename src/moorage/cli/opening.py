@@ -12,6 +12,7 @@ from moorage.cli.profile import Profile, move_endpoint, write_profile
 from moorage.config import Settings
 from moorage.keys.root import RootKeyRefused
 from moorage.server.app import Installation
+from moorage.server.tls import CertificatesRefused
 from moorage.store.db.lock import DataDirectoryInUse
 from moorage.store.db.migrate import SchemaTooNew, SchemaTooOld
 
@@ -23,6 +24,8 @@ def clear_errors(settings: Settings) -> Iterator[None]:
         yield
     except (DataDirectoryInUse, SchemaTooNew, SchemaTooOld, RootKeyRefused) as error:
         raise Failed(str(error)) from error
+    except CertificatesRefused as error:
+        raise Failed(str(error)) from error
     except Corrupted as error:
         raise Failed(f"{settings.data} is damaged ({error}): restore it from your backup") from error
     except StorageFull as error:
@@ -31,10 +34,9 @@ def clear_errors(settings: Settings) -> Iterator[None]:
         raise Failed(_explained(error, settings)) from error
 
 
-def record_address(installation: Installation, port: int) -> bool:
+def record_address(installation: Installation, endpoint: str) -> bool:
     """Write the root credentials of a first start, or the new address of a later one. True at the first."""
     settings = installation.settings
-    endpoint = f"http://{settings.hostname}:{port}"
     created = installation.created
     if created is None:
         move_endpoint(settings.credentials_file, endpoint)

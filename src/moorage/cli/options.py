@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from moorage.config import Settings
+from moorage.config import OPTIONS, Settings
 
-FIELDS = {item.name: item for item in dataclasses.fields(Settings)}
+FIELDS = OPTIONS
 CONFIG_VARIABLE = "MOORAGE_CONFIG"
 _METAVARS = {
     "account": "ID",
+    "certificates": "DIR",
     "data": "DIR",
+    "domain": "DOMAIN",
     "hostname": "NAME",
     "listen": "HOST:PORT",
+    "listen_tls": "HOST:PORT",
     "memory_cache": "BYTES",
     "quotas": "none|aws",
     "region": "LABEL",

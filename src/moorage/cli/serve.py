@@ -17,6 +17,7 @@ from moorage.cli.options import settings_from
 from moorage.cli.output import say, styled
 from moorage.config import Settings
 from moorage.server.app import Installation, serve
+from moorage.server.listeners import Listeners
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,16 +31,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def announce(installation: Installation, port: int) -> None:
-    """The port is open: say where, and at the first start what to type next."""
+def announce(installation: Installation, listeners: Listeners) -> None:
+    """The ports are open: say where, and at the first start what to type next."""
     settings = installation.settings
-    is_first = record_address(installation, port)
-    say(f"Listening on http://{_bracketed(settings.host)}:{port}")
+    endpoint = settings.endpoint(listeners.port, listeners.secure_port)
+    is_first = record_address(installation, endpoint)
+    say(*_ways_in(settings, listeners))
     if is_first:
         account, credentials = installation.default.account, settings.credentials_file.resolve()
         say(f"Account {account}; root credentials in {credentials}")
     if is_first or sys.stdout.isatty():
-        say(*_next_steps(settings, f"{settings.hostname}:{port}"))
+        say(*_next_steps(settings, endpoint.partition("://")[2]))
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -60,5 +62,18 @@ def _next_steps(settings: Settings, registry: str) -> list[str]:
     ]
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _ways_in(settings: Settings, listeners: Listeners) -> list[str]:
+    lines = []
+    if listeners.plain is not None:
+        lines.append(f"Listening on http://{_bound(settings.listen, listeners.plain.port)}")
+    if listeners.secure is not None:
+        lines.append(f"Listening on https://{_bound(settings.listen_tls, listeners.secure.port)}")
+    for listener in listeners.private:
+        where = listener.path or "{}:{}".format(*listener.socket.getsockname()[:2])
+        lines.append(f"Listening on {where} as {listener.name}")
+    return lines
+
+
+def _bound(address: str, port: int) -> str:
+    """As it was asked for, with the port that it became."""
+    return f"{address.rpartition(':')[0]}:{port}"

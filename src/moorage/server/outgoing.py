@@ -1,21 +1,21 @@
-"""Sending blobs: worker threads unseal and write to the connection's socket, or let the kernel send from memory.
+"""Sending blobs: worker threads unseal and write to the connection, or let the kernel send from memory.
 
-A thread never waits long for a client: when the socket takes no more for a moment, the transfer is parked, holding
-nothing but its position, and goes on when the loop sees the socket writable. So the number of slow clients costs no
-memory, and a thread for each core is enough: more of them only take the interpreter's lock from each other (64 MiB by
-8 readers on 2 cores: 2.2 GB/s with 2 threads, 1.6 with 16).
+A thread never waits long for a client: when the channel takes no more for a moment, the transfer is parked, holding
+nothing but its position (over TLS one encrypted piece too), and goes on when the loop sees the socket writable. So the
+number of slow clients costs no memory, and a thread for each core is enough: more of them only take the interpreter's
+lock from each other (64 MiB by 8 readers on 2 cores: 2.2 GB/s with 2 threads, 1.6 with 16).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from moorage.base.errors import Corrupted
 from moorage.base.http import BlobBody
+from moorage.server.channels import Channel
 
 BATCH_BYTES = (
     1 << 20
@@ -34,10 +34,12 @@ class Outgoing:
         self._cores = cores
         self._active = 0
 
-    async def send(self, socket_fd: int, head: bytes, body: BlobBody, lost: asyncio.Future[None]) -> None:
-        """Write `head` and `body`. `lost` is resolved with an exception when the client leaves. Close the source."""
+    async def send(self, channel: Channel, head: bytes, body: BlobBody, lost: asyncio.Future[None]) -> None:
+        """Write `head` and `body`. `lost` is resolved with an exception when the client leaves. Close channel and
+        source.
+        """
         loop = asyncio.get_running_loop()
-        transfer = _Transfer(os.dup(socket_fd), head, body)  # the loop owns the original descriptor
+        transfer = _Transfer(channel, head, body)
         self._active += 1
         try:
             while not transfer.is_done:
@@ -46,7 +48,7 @@ class Outgoing:
                 if lost.done():
                     lost.result()
                 if transfer.is_parked:
-                    await _writable(loop, transfer.socket, lost)
+                    await _writable(loop, channel.socket, lost)
         finally:
             self._active -= 1
             transfer.close()
@@ -77,10 +79,10 @@ async def _writable(loop: asyncio.AbstractEventLoop, socket: int, lost: asyncio.
 class _Transfer:
     """Position in one answer. `run` is called by one thread at a time."""
 
-    def __init__(self, socket: int, head: bytes, body: BlobBody) -> None:
-        self.socket = socket
+    def __init__(self, channel: Channel, head: bytes, body: BlobBody) -> None:
         self.is_done = False
         self.is_parked = False
+        self._channel = channel
         self._body = body
         self._segments = list(reversed((head, *body.segments)))
         self._turn = 0
@@ -98,10 +100,10 @@ class _Transfer:
                 self._send_unsealed_ahead(*segment, ahead)
             else:
                 self._send_unsealed(*segment)
-        self.is_done = not self._segments
+        self.is_done = not self._segments and self._flush()
 
     def close(self) -> None:
-        os.close(self.socket)
+        self._channel.close()
         self._body.source.close()
 
     def _send_literal(self, data: bytes) -> None:
@@ -112,7 +114,7 @@ class _Transfer:
     def _send_file(self, descriptor: int, start: int, stop: int) -> None:
         while start < stop and self._turn > 0:
             try:
-                sent = os.sendfile(self.socket, descriptor, start, min(stop - start, self._turn))
+                sent = self._channel.send_file(descriptor, start, min(stop - start, self._turn))
             except BlockingIOError:
                 if not self._wait():
                     break
@@ -157,20 +159,31 @@ class _Transfer:
         return filled
 
     def _write(self, view: memoryview) -> int:
-        """Write what the socket takes; park if it stays full. Return the bytes written."""
+        """Write what the channel takes; park if it stays full. Return the bytes taken."""
         sent = 0
         while sent < len(view):
             try:
-                sent += os.write(self.socket, view[sent:])
+                sent += self._channel.write(view[sent:])
             except BlockingIOError:
                 if not self._wait():
                     break
         self._turn -= sent
         return sent
 
+    def _flush(self) -> bool:
+        """What was taken last has gone too; park if it does not go."""
+        while True:
+            try:
+                self._channel.flush()
+            except BlockingIOError:
+                if not self._wait():
+                    return False
+            else:
+                return True
+
     def _wait(self) -> bool:
         poll = select.poll()
-        poll.register(self.socket, select.POLLOUT)
+        poll.register(self._channel.socket, select.POLLOUT)
         self.is_parked = not poll.poll(PATIENCE_MS)
         return not self.is_parked
 

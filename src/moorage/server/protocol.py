@@ -9,6 +9,8 @@ uvicorn parses, keeps alive, queues pipelined requests and drains on shutdown. A
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol, cast
 
@@ -16,8 +18,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from moorage.base.http import Arrival, BlobBody, Headers, Reply
+from moorage.server.channels import Channel, PlainChannel
 from moorage.server.incoming import IncomingBody
 from moorage.server.outgoing import Outgoing, read_whole
+from moorage.server.secured import TlsTransport
 from moorage.server.wire import NO_BODY, render_head, render_refusal
 
 HEAD_BYTES_MAX = 80 << 10  # an ECR password is 2 KiB, a Range header of 1,024 parts some 24 KiB
@@ -43,9 +47,14 @@ class Front(Protocol):
     def next_request_id(self) -> bytes: ...
 
 
+Arrives = Callable[[asyncio.BaseTransport], Arrival]
+
+
 class RegistryProtocol(HttpToolsProtocol):
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, *arguments: Any, arrives: Arrives | None = None, **keywords: Any) -> None:
+        """`arrives` says how a connection came, once it is made; without it, that it came openly."""
         super().__init__(*arguments, **keywords)
+        self._arrives = arrives or arrives_openly
         self.front = cast(Front, self.config.app)
         self.body: IncomingBody | None = None
         """Of the request that the parser is at."""
@@ -69,7 +78,7 @@ class RegistryProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self.arrival = Arrival(address=peer_address(transport))
+        self.arrival = self._arrives(transport)
 
     def data_received(self, data: bytes) -> None:
         if self.is_refused:
@@ -203,6 +212,16 @@ class RegistryProtocol(HttpToolsProtocol):
             self.transport.close()
         cycle.on_response()
 
+    def lend(self) -> Channel:
+        """What a thread sends on. The loop keeps its own descriptor, and writes nothing until `take_back`."""
+        if isinstance(self.transport, TlsTransport):
+            return self.transport.lend()
+        return PlainChannel(os.dup(self.transport.get_extra_info("socket").fileno()))
+
+    def take_back(self) -> None:
+        if isinstance(self.transport, TlsTransport):
+            self.transport.take_back()
+
     def _answer_kept(self, method: bytes) -> bool:
         if method not in (b"GET", b"HEAD") or not self.parser.should_keep_alive():
             return False
@@ -287,16 +306,20 @@ class Exchange:
         # The thread writes past the transport: an earlier answer of a pipeline must have left it.
         connection.transport.set_write_buffer_limits(high=0)
         await connection.flow.drain()
+        if connection.transport.is_closing():
+            body.source.close()
+            raise ConnectionResetError("the client left")
         connection.transport.set_write_buffer_limits()
         self.cycle.response_started = True
         lost: asyncio.Future[None] = connection.loop.create_future()
         connection.sending = lost
-        socket = connection.transport.get_extra_info("socket")
         try:
-            await connection.front.outgoing.send(socket.fileno(), head, body, lost)
+            await connection.front.outgoing.send(connection.lend(), head, body, lost)
         except BaseException:
             connection.transport.abort()
             raise
+        else:
+            connection.take_back()
         finally:
             connection.sending = None
             if not lost.cancel():
@@ -317,6 +340,10 @@ class Exchange:
             return True
         unread = self.body.unread
         return self.body.awaits_continue or unread is None or unread > DRAIN_BYTES
+
+
+def arrives_openly(transport: asyncio.BaseTransport) -> Arrival:
+    return Arrival(address=peer_address(transport))
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:

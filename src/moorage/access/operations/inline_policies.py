@@ -6,6 +6,7 @@ from moorage.access.call import Call
 from moorage.access.identities import entity as entities
 from moorage.access.identities import inline
 from moorage.access.identities.entity import Entity, Kind
+from moorage.access.identities.roles import refuse_service_linked
 from moorage.access.operations.documents import check, encoded
 from moorage.access.operations.listing import Listing, Page, Paged
 from moorage.aws.operation import operation
@@ -124,7 +125,9 @@ async def list_role_policies(call: Call, request: ListRolePoliciesRequest) -> Li
 async def _put(call: Call, kind: Kind, owner: str, name: str, document: str) -> None:
     check(document, "identity")
     async with call.services.epochs.changing(call.account) as tx:
-        await inline.put(tx, await entities.need(tx, call.account, kind, owner), name, document)
+        entity = await entities.need(tx, call.account, kind, owner)
+        refuse_service_linked(entity)
+        await inline.put(tx, entity, name, document)
 
 
 async def _get(call: Call, kind: Kind, owner: str, name: str) -> tuple[Entity, str]:
@@ -135,7 +138,9 @@ async def _get(call: Call, kind: Kind, owner: str, name: str) -> tuple[Entity, s
 
 async def _delete(call: Call, kind: Kind, owner: str, name: str) -> None:
     async with call.services.epochs.changing(call.account) as tx:
-        await inline.delete(tx, await entities.need(tx, call.account, kind, owner), name)
+        entity = await entities.need(tx, call.account, kind, owner)
+        refuse_service_linked(entity)
+        await inline.delete(tx, entity, name)
 
 
 async def _names(call: Call, request: Paged, kind: Kind, owner: str) -> Page[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from moorage.access.authorizer import IMAGE_TAG, Context
 from moorage.access.call import Call
 from moorage.access.policies.decide import Decision
@@ -25,6 +27,16 @@ async def authorize(call: Call, action: str, resource: str, context: Context | N
 async def allows(call: Call, action: str, resource: str, context: Context | None = None) -> bool:
     """Whether `authorize` would let it pass, for a decision inside an operation (a mount's source)."""
     return (await decision_on(call, action, resource, context)).allowed
+
+
+async def authorize_tags(call: Call, action: str, resource: str, tags: Iterable[str]) -> None:
+    """What reaches an image by its digest reaches it under all of its tags, if any policy asks for the tag."""
+    for tag in tags:
+        await authorize(call, action, resource, {IMAGE_TAG: tag})
+
+
+def asks_for_tag(call: Call, action: str, resource: str) -> bool:
+    return call.services.authorizer.asks_for_tag(call.principal, action, resource, call.around)
 
 
 async def decision_on(call: Call, action: str, resource: str, context: Context | None = None) -> Decision:

@@ -11,7 +11,7 @@ of the request itself decides how far the memory reaches:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -26,6 +26,17 @@ Context = Mapping[str, str | tuple[str, ...]]
 """Condition keys in lower case."""
 
 IMAGE_TAG = "moorage:imagetag"
+_RECOVERY = frozenset(
+    {
+        "ecr:DeleteRegistryPolicy",
+        "ecr:DeleteRepositoryPolicy",
+        "ecr:GetRegistryPolicy",
+        "ecr:GetRepositoryPolicy",
+        "ecr:PutRegistryPolicy",
+        "ecr:SetRepositoryPolicy",
+    }
+)
+"""What a resource's own policy cannot keep the root of its account from: somebody must be able to mend it."""
 _REMEMBERED = 65_536
 _OF_CONNECTION = frozenset({"aws:sourceip", "aws:vpcsourceip", "aws:securetransport"})
 _OF_REQUEST = frozenset({"aws:currenttime", "aws:epochtime", "aws:useragent", "aws:referer", "aws:tagkeys"})
@@ -87,6 +98,13 @@ class Authorizer:
             return None
         return memory.allowed.get(_part(memory, around.arrival, tag))
 
+    def asks_for_tag(self, principal: Principal, action: str, resource: str, around: Circumstances) -> bool:
+        """Whether a policy may ask for the image's tag; False only where a decision that still holds says no."""
+        memory = self._memories.get(_place(principal, action, resource, around))
+        if memory is None or self.remembered(principal, action, resource, around) is None:
+            return True
+        return memory.reads_tag
+
     async def decide(
         self,
         principal: Principal,
@@ -96,10 +114,12 @@ class Authorizer:
         around: Circumstances,
         context: Context | None = None,
         trust: tuple[Policy, ...] | None = None,
+        instead: tuple[Policy, ...] | None = None,
     ) -> Decision:
         """`account` is that of the registry called, for a resource that names none (`*`).
 
         `trust` stands for the policies of the resource, and has to allow as well: that of a role being assumed.
+        `instead` stands for them to try out what is not stored yet.
         """
         owner = account_of(resource) or account
         caller_epoch, owner_epoch = (
@@ -108,7 +128,11 @@ class Authorizer:
         )  # before the facts
         grants = await self._stored.of(principal)
         facts = await self._stored.about(resource, owner, around.region)
-        policies = _policies(grants, facts, around.endpoint, trust)
+        if trust is not None or instead is not None:
+            facts = replace(facts, policies=trust or instead or ())
+        elif principal.kind == "root" and principal.account == owner and action in _RECOVERY:
+            facts = replace(facts, policies=())
+        policies = _policies(grants, facts, around.endpoint, resource_must_allow=trust is not None)
         asked = Asked(
             caller=grants.caller,
             action=action,
@@ -117,7 +141,7 @@ class Authorizer:
             context=_context(grants, facts, around, context) if policies.reads else {},
         )
         decision = decide(asked, policies)
-        if trust is None:
+        if trust is None and instead is None:
             self._remember(
                 (principal, caller_epoch), action, resource, (facts.account, owner_epoch), around, context or {},
                 policies.reads, decision.allowed,
@@ -181,17 +205,17 @@ def _part(memory: _Memory, arrival: Arrival, tag: str) -> tuple[str, bool, str]:
 
 
 def _policies(
-    grants: Grants, facts: Facts, endpoint: Endpoint | None, trust: tuple[Policy, ...] | None
+    grants: Grants, facts: Facts, endpoint: Endpoint | None, *, resource_must_allow: bool
 ) -> PolicySet:
     return PolicySet(
         identity=grants.identity,
         boundary=grants.boundary,
         session=grants.session,
-        resource=facts.policies if trust is None else trust,
+        resource=facts.policies,
         scps=grants.scps,
         rcps=facts.rcps,
         endpoint=endpoint.policies if endpoint is not None else None,
-        resource_must_allow=trust is not None,
+        resource_must_allow=resource_must_allow,
     )
 
 

@@ -14,11 +14,17 @@ from contextlib import asynccontextmanager
 from moorage.store.db.api import Database, Transaction
 
 
+_OVERLAP = 1_000
+"""Numbers looked at again: a transaction that took one may commit after others that took later ones."""
+
+
 class Epochs:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._epochs: defaultdict[str, int] = defaultdict(int)
         self._stored: dict[str, int] = {}
+        self._seen = 0
+        """The highest number that a look has found."""
 
     def of(self, account: str) -> int:
         """Read it before the facts: a change in between then makes what was read look old, never new."""
@@ -34,7 +40,8 @@ class Epochs:
 
     async def look(self) -> None:
         """Learn of what other processes have changed. Called several times a second (decisions, 10)."""
-        for account, stored in await self._db.all("access.epochs"):
-            if self._stored.get(account, 0) != stored:
+        for account, stored in await self._db.all("access.epochs_after", {"after": self._seen - _OVERLAP}):
+            if self._stored.get(account) != stored:
                 self._stored[account] = stored
                 self._epochs[account] += 1
+            self._seen = max(self._seen, stored)

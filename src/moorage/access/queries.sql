@@ -21,12 +21,13 @@ SELECT value FROM settings WHERE account = :account AND region = :region AND nam
 INSERT INTO settings (account, region, name, value) VALUES (:account, :region, :name, :value)
 ON CONFLICT (account, region, name) DO UPDATE SET value = excluded.value
 
--- raise_epoch: something changed about who may do what
-INSERT INTO access_epochs (account, epoch) VALUES (:account, 1)
-ON CONFLICT (account) DO UPDATE SET epoch = access_epochs.epoch + 1
+-- raise_epoch: something changed about who may do what in an account; the numbers are of all accounts together
+INSERT INTO access_epochs (account, epoch)
+VALUES (:account, (SELECT COALESCE(MAX(epoch), 0) + 1 FROM access_epochs))
+ON CONFLICT (account) DO UPDATE SET epoch = excluded.epoch
 
--- epochs: of all accounts that have changed anything
-SELECT account, epoch FROM access_epochs
+-- epochs_after: what changed after a number, in order
+SELECT account, epoch FROM access_epochs WHERE epoch > :after ORDER BY epoch LIMIT 10000
 
 -- keep_session_document: what a session brought along
 INSERT INTO session_documents (digest, document, until) VALUES (:digest, :document, :until)
@@ -60,3 +61,16 @@ SELECT policy FROM resource_policies WHERE arn = :arn
 
 -- resource_tags: of an ARN
 SELECT key, value FROM resource_tags WHERE arn = :arn ORDER BY key LIMIT 200
+
+-- set_key_status: switch a key of an owner on or off
+UPDATE access_keys SET status = :status WHERE id = :id AND principal = :owner
+
+-- delete_key: one of an owner
+DELETE FROM access_keys WHERE id = :id AND principal = :owner
+
+-- set_resource_policy: of a repository or a registry
+INSERT INTO resource_policies (arn, policy, updated) VALUES (:arn, :policy, :now)
+ON CONFLICT (arn) DO UPDATE SET policy = excluded.policy, updated = excluded.updated
+
+-- clear_resource_policy: the resource has none any more
+DELETE FROM resource_policies WHERE arn = :arn

@@ -44,6 +44,16 @@ class RepositoryNotEmpty(MoorageError):
     )
 
 
+class RepositoryPolicyNotFound(MoorageError):
+    template = (
+        "Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry_id}'"
+    )
+
+
+class RegistryPolicyNotFound(MoorageError):
+    template = "Registry policy does not exist in the registry with id '{registry_id}'"
+
+
 class InvalidTagParameter(MoorageError):
     template = "Tag parameters are invalid"
 

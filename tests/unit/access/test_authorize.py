@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from moorage.access import resource_policy
 from moorage.access.authorize import allows, authorize
 from moorage.access.authorizer import Circumstances
 from moorage.access.call import Call
@@ -48,7 +49,7 @@ async def user(registry: MemoryRegistry, *policies: str, account: str = ACCOUNT)
 
 async def set_policy(registry: MemoryRegistry, arn: str, text: str) -> None:
     async with registry.services.epochs.changing(ACCOUNT) as tx:
-        await tx.run("repositories.set_policy", {"arn": arn, "policy": text, "now": 0})
+        await resource_policy.store(tx, arn, text, 0)
 
 
 @pytest.mark.parametrize(

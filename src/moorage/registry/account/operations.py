@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import base64
 
+from moorage.access import resource_policy
 from moorage.access.call import Call
+from moorage.access.grants import registry_arn
 from moorage.access.passwords import USER, password_for
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ecr import (
     AuthorizationData,
+    DeleteRegistryPolicyRequest,
+    DeleteRegistryPolicyResponse,
     DescribeRegistryRequest,
     DescribeRegistryResponse,
     GetAuthorizationTokenRequest,
     GetAuthorizationTokenResponse,
+    GetRegistryPolicyRequest,
+    GetRegistryPolicyResponse,
+    PutRegistryPolicyRequest,
+    PutRegistryPolicyResponse,
     ReplicationConfiguration,
 )
 from moorage.base.addresses import Registry
 from moorage.base.clock import wire_seconds
+from moorage.base.errors import RegistryPolicyNotFound
+from moorage.store.db.api import Reads
 
 
 @operation
@@ -44,3 +54,37 @@ async def describe_registry(call: Call, request: DescribeRegistryRequest) -> Des
     return DescribeRegistryResponse(
         registry_id=call.account, replication_configuration=ReplicationConfiguration(rules=[])
     )
+
+
+@operation
+async def put_registry_policy(call: Call, request: PutRegistryPolicyRequest) -> PutRegistryPolicyResponse:
+    arn = registry_arn(call.account, call.region)
+    text = await resource_policy.checked(call, request.policy_text, "registry", call.account, arn)
+    async with call.services.epochs.changing(call.account) as tx:
+        await resource_policy.store(tx, arn, text, call.now)
+    shown = await resource_policy.printed(call, text, call.account)
+    return PutRegistryPolicyResponse(registry_id=call.account, policy_text=shown)
+
+
+@operation
+async def get_registry_policy(call: Call, request: GetRegistryPolicyRequest) -> GetRegistryPolicyResponse:
+    shown = await resource_policy.printed(call, await _policy_of(call.db, call), call.account)
+    return GetRegistryPolicyResponse(registry_id=call.account, policy_text=shown)
+
+
+@operation
+async def delete_registry_policy(
+    call: Call, request: DeleteRegistryPolicyRequest
+) -> DeleteRegistryPolicyResponse:
+    async with call.services.epochs.changing(call.account) as tx:
+        text = await _policy_of(tx, call)
+        await resource_policy.clear(tx, registry_arn(call.account, call.region))
+    shown = await resource_policy.printed(call, text, call.account)
+    return DeleteRegistryPolicyResponse(registry_id=call.account, policy_text=shown)
+
+
+async def _policy_of(reads: Reads, call: Call) -> str:
+    text = await resource_policy.find(reads, registry_arn(call.account, call.region))
+    if text is None:
+        raise RegistryPolicyNotFound(registry_id=call.account)
+    return text

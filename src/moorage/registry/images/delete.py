@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from moorage.access.authorize import asks_for_tag, authorize_tags
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.registry.images import find
@@ -11,6 +12,8 @@ from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
+
+_ACTION = "ecr:BatchDeleteImage"
 
 Removed = list[tuple[Digest, str | None]]
 """A pair for each tag that went; for an untagged image one without tag."""
@@ -26,6 +29,7 @@ async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
 
 async def remove_image(call: Call, repository: Repository, digest: Digest) -> bool:
     """Delete the image and every tag on it at once. An index that has it as a child becomes sparse. False if absent."""
+    await _authorize_tags(call, repository, [str(digest)])
     async with call.db.transaction() as tx:
         image = await find.by_digest(tx, repository, digest)
         if image is not None:
@@ -42,12 +46,23 @@ async def remove_all(
     An index goes before what it has as children, so that those are free in the same request.
     """
     results: dict[int, Removed | Failure] = {}
+    await _authorize_tags(call, repository, [digest for digest, tag in asked if digest and tag is None])
     async with call.db.transaction() as tx:
         found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
         for n in await _parents_first(tx, repository, found):
             results[n] = await _remove_one(call, tx, repository, *asked[n])
         tx.changed(repository.id)
     return [results[n] for n in range(len(asked))]
+
+
+async def _authorize_tags(call: Call, repository: Repository, digests: Sequence[str]) -> None:
+    """Whoever may not delete a tag may not delete its image by the digest either."""
+    if not asks_for_tag(call, _ACTION, repository.arn):
+        return
+    for digest in digests:
+        image = await identify(call.db, repository, digest, None)
+        if isinstance(image, Image):
+            await authorize_tags(call, _ACTION, repository.arn, await find.tags_of(call.db, image))
 
 
 async def erase(tx: Transaction, image: int, not_before: int) -> None:

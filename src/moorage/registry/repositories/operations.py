@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import msgspec
 
+from moorage.access import resource_policy
 from moorage.access.call import Call
 from moorage.access.paging import DEFAULT_PAGE, next_token, position_in, refuse_paging
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ecr import (
     CreateRepositoryRequest,
     CreateRepositoryResponse,
+    DeleteRepositoryPolicyRequest,
+    DeleteRepositoryPolicyResponse,
     DeleteRepositoryRequest,
     DeleteRepositoryResponse,
     DescribeRepositoriesRequest,
     DescribeRepositoriesResponse,
     EncryptionConfiguration,
+    GetRepositoryPolicyRequest,
+    GetRepositoryPolicyResponse,
     ImageScanningConfiguration,
     ImageTagMutabilityExclusionFilter,
     ListTagsForResourceRequest,
     ListTagsForResourceResponse,
     PutImageTagMutabilityRequest,
     PutImageTagMutabilityResponse,
+    SetRepositoryPolicyRequest,
+    SetRepositoryPolicyResponse,
     Tag,
     TagResourceRequest,
     TagResourceResponse,
@@ -30,11 +37,12 @@ from moorage.aws.shapes.ecr import (
 from moorage.aws.shapes.ecr import Repository as RepositoryShape
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import InvalidParameter, KmsFailure
+from moorage.base.errors import InvalidParameter, KmsFailure, RepositoryPolicyNotFound
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mode, Mutability
 from moorage.registry.repositories.repository import Repository
+from moorage.store.db.api import Reads
 
 
 @operation
@@ -113,7 +121,7 @@ def _tagged_arn(
 @operation(resources=_tagged_arn)
 async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceResponse:
     found = await _tagged(call, request.resource_arn)
-    async with call.db.transaction() as tx:
+    async with call.services.epochs.changing(found.registry.account) as tx:
         await repositories.confirm(tx, found)
         await resource_tags.set_all(tx, found.arn, {tag.key: tag.value for tag in request.tags})
     return TagResourceResponse()
@@ -122,7 +130,7 @@ async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceRe
 @operation(resources=_tagged_arn)
 async def untag_resource(call: Call, request: UntagResourceRequest) -> UntagResourceResponse:
     found = await _tagged(call, request.resource_arn)
-    await resource_tags.unset(call, found.arn, request.tag_keys)
+    await resource_tags.unset(call, found.registry.account, found.arn, request.tag_keys)
     return UntagResourceResponse()
 
 
@@ -133,6 +141,61 @@ async def list_tags_for_resource(
     found = await _tagged(call, request.resource_arn)
     tags = await resource_tags.of(call, found.arn)
     return ListTagsForResourceResponse(tags=[Tag(key=key, value=value) for key, value in tags])
+
+
+@operation
+async def set_repository_policy(
+    call: Call, request: SetRepositoryPolicyRequest
+) -> SetRepositoryPolicyResponse:
+    found = await repositories.find(call, request.repository_name, request.registry_id)
+    text = await resource_policy.checked(
+        call, request.policy_text, "repository", found.registry.account, found.arn
+    )
+    if not request.force:
+        await resource_policy.refuse_lock_out(call, text, found.arn)
+    async with call.services.epochs.changing(found.registry.account) as tx:
+        await repositories.confirm(tx, found)
+        await resource_policy.store(tx, found.arn, text, call.now)
+    return SetRepositoryPolicyResponse(
+        registry_id=found.registry.account,
+        repository_name=found.name,
+        policy_text=await resource_policy.printed(call, text, found.registry.account),
+    )
+
+
+@operation
+async def get_repository_policy(
+    call: Call, request: GetRepositoryPolicyRequest
+) -> GetRepositoryPolicyResponse:
+    found = await repositories.find(call, request.repository_name, request.registry_id)
+    text = await _policy_of(call.db, found)
+    return GetRepositoryPolicyResponse(
+        registry_id=found.registry.account,
+        repository_name=found.name,
+        policy_text=await resource_policy.printed(call, text, found.registry.account),
+    )
+
+
+@operation
+async def delete_repository_policy(
+    call: Call, request: DeleteRepositoryPolicyRequest
+) -> DeleteRepositoryPolicyResponse:
+    found = await repositories.find(call, request.repository_name, request.registry_id)
+    async with call.services.epochs.changing(found.registry.account) as tx:
+        text = await _policy_of(tx, found)
+        await resource_policy.clear(tx, found.arn)
+    return DeleteRepositoryPolicyResponse(
+        registry_id=found.registry.account,
+        repository_name=found.name,
+        policy_text=await resource_policy.printed(call, text, found.registry.account),
+    )
+
+
+async def _policy_of(reads: Reads, found: Repository) -> str:
+    text = await resource_policy.find(reads, found.arn)
+    if text is None:
+        raise RepositoryPolicyNotFound(name=found.name, registry_id=found.registry.account)
+    return text
 
 
 class _Name(msgspec.Struct, array_like=True):

@@ -56,13 +56,3 @@ DELETE FROM resource_tags WHERE arn = :arn AND key IN :keys
 
 -- clear_tags: remove all
 DELETE FROM resource_tags WHERE arn = :arn
-
--- clear_policy: remove it with the repository
-DELETE FROM resource_policies WHERE arn = :arn
-
--- set_policy: of a repository or a registry
-INSERT INTO resource_policies (arn, policy, updated) VALUES (:arn, :policy, :now)
-ON CONFLICT (arn) DO UPDATE SET policy = excluded.policy, updated = excluded.updated
-
--- policy: of a repository or a registry
-SELECT policy FROM resource_policies WHERE arn = :arn

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import msgspec
 
+from moorage.access import resource_policy
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
@@ -90,7 +92,7 @@ async def create(
     domain = await call.keys.domain(registry.account, registry.region, "AES256", "")
     arn = str(RepositoryArn(registry.account, registry.region, name))
     try:
-        async with call.db.transaction() as tx:
+        async with _changing(call, registry, tags) as tx:
             await tx.run(
                 "repositories.insert",
                 {
@@ -114,6 +116,13 @@ async def create(
     return created
 
 
+def _changing(
+    call: Call, registry: Registry, tags: Mapping[str, str] | None
+) -> AbstractAsyncContextManager[Transaction]:
+    """A new repository without tags changes nothing about who may do what."""
+    return call.services.epochs.changing(registry.account) if tags else call.db.transaction()
+
+
 async def set_mutability(call: Call, repository: Repository, mutability: Mutability) -> None:
     async with call.db.transaction() as tx:
         await tx.run(
@@ -128,7 +137,7 @@ async def set_mutability(call: Call, repository: Repository, mutability: Mutabil
 
 async def delete(call: Call, name: str, account: str | None, *, force: bool) -> Repository:
     """Free the name at once; images, layers and uploads are purged in batches by `collect`."""
-    async with call.db.transaction() as tx:
+    async with call.services.epochs.changing(account or call.account) as tx:
         repository = await find_in(tx, Registry(account or call.account, call.region), name)
         if not force and await tx.one("repositories.has_images", {"id": repository.id}):
             raise RepositoryNotEmpty(name=name, registry_id=repository.registry.account)
@@ -136,7 +145,7 @@ async def delete(call: Call, name: str, account: str | None, *, force: bool) -> 
             raise RepositoryNotFound(name=name, registry_id=repository.registry.account)
         await tx.run("repositories.request_purge", {"id": repository.id, "now": call.now})
         await tx.run("repositories.clear_tags", {"arn": repository.arn})
-        await tx.run("repositories.clear_policy", {"arn": repository.arn})
+        await resource_policy.clear(tx, repository.arn)
         tx.changed(repository.id)
     return repository
 

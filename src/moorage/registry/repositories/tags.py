@@ -30,8 +30,8 @@ async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
         raise TooManyTags()
 
 
-async def unset(call: Call, arn: str, keys: Sequence[str]) -> None:
+async def unset(call: Call, account: str, arn: str, keys: Sequence[str]) -> None:
     if any(key.lower().startswith("aws:") for key in keys):
         raise InvalidTagParameter()
-    async with call.db.transaction() as tx:
+    async with call.services.epochs.changing(account) as tx:
         await tx.run("repositories.unset_tags", {"arn": arn, "keys": list(keys)})

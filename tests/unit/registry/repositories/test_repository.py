@@ -179,10 +179,10 @@ async def test_tags_are_merged_up_to_fifty(registry: MemoryRegistry) -> None:
 async def test_tags_that_are_not_there_are_removed_without_complaint(registry: MemoryRegistry) -> None:
     await set_tags(registry, a="1", b="2")
 
-    await resource_tags.unset(registry.call, "arn", ["a", "never"])
-    await resource_tags.unset(registry.call, "other", ["b"])
+    await resource_tags.unset(registry.call, ACCOUNT, "arn", ["a", "never"])
+    await resource_tags.unset(registry.call, ACCOUNT, "other", ["b"])
 
     assert await resource_tags.of(registry.call, "arn") == [("b", "2")]
     with pytest.raises(InvalidTagParameter):
-        await resource_tags.unset(registry.call, "arn", ["b", "AWS:x"])
+        await resource_tags.unset(registry.call, ACCOUNT, "arn", ["b", "AWS:x"])
     assert await resource_tags.of(registry.call, "arn") == [("b", "2")]

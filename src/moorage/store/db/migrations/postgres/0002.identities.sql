@@ -117,6 +117,7 @@ CREATE TABLE access_epochs (
     account TEXT COLLATE "C" PRIMARY KEY,
     epoch BIGINT NOT NULL
 );
+CREATE INDEX access_epochs_by_number ON access_epochs (epoch);
 
 -- `subnets` and `security_groups` are JSON lists; `policy` is empty for full access. `client_token` makes creation
 -- idempotent: `asked` is a hash of what it was first used for.

@@ -13,7 +13,9 @@ registry (`/v2/`)        AWS (`/`)
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from moorage.access.authorize import authorize
 from moorage.access.authorizer import IMAGE_TAG, Circumstances
@@ -57,6 +59,8 @@ from moorage.server.wire import render_constant, render_varying
 
 AWS_BODY_MAX = 32 << 20  # 20 MiB of a layer part in base64, or 4 MiB of manifest escaped six-fold
 _TARGETS = {service.target: name for name, service in SERVICES.items() if service.target}
+
+_SIGNED_FOR = re.compile(r"Credential=[^/,\s]{1,128}/[^/,\s]{1,32}/[^/,\s]{1,32}/([a-z0-9-]{1,32})/")
 
 _log = logging.getLogger("moorage")
 
@@ -349,9 +353,15 @@ def _resource_of(registry: Registry, target: Target, route: Route) -> str:
 
 
 def _service_of(request: Request) -> str:
-    """Whose form a refusal takes: JSON for a target, XML for a form or a query."""
+    """Whose form a refusal takes: JSON for a target; for a form or a query XML, of the service that is signed for."""
     target = request.header(b"x-amz-target")
     if target is not None:
         return _TARGETS.get(target.rpartition(".")[0], "ecr")
     is_query = request.method == "GET" or "form" in (request.header(b"content-type") or "")
-    return "sts" if is_query else "ecr"
+    if not is_query:
+        return "ecr"
+    signed = _SIGNED_FOR.search(
+        request.header(b"authorization") or unquote_to_bytes(request.raw_query).decode("latin-1")
+    )
+    service = SERVICES.get(signed[1]) if signed else None
+    return service.name if service is not None and not service.target else "sts"

@@ -64,7 +64,7 @@ def test_operations_are_found_by_their_name_in_one_place() -> None:
 
     assert app.OPERATIONS
     for (service, name), operation in OPERATIONS.items():
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
         places = [file for file, tree in trees() for node in tree.body if _defines(node, snake)]
         assert len(places) == 1, (service, name, places)
         assert operation.handler is not None

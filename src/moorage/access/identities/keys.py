@@ -76,13 +76,13 @@ async def check_room(tx: Transaction, owner: str) -> None:
 
 async def set_status(tx: Transaction, owner: str, key_id: str, status: Status) -> None:
     """Raise `NoSuchEntity` unless it is a key of the owner."""
-    if not await tx.run("identities.set_key_status", {"owner": owner, "id": key_id, "status": status}):
+    if not await tx.run("access.set_key_status", {"owner": owner, "id": key_id, "status": status}):
         raise _unknown(key_id)
 
 
 async def delete(tx: Transaction, owner: str, key_id: str) -> None:
     """Raise `NoSuchEntity` unless it is a key of the owner."""
-    if not await tx.run("identities.delete_key", {"owner": owner, "id": key_id}):
+    if not await tx.run("access.delete_key", {"owner": owner, "id": key_id}):
         raise _unknown(key_id)
 
 

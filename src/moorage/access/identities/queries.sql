@@ -65,7 +65,7 @@ INSERT INTO identity_tags (owner, key, folded, value) VALUES (:owner, :key, :fol
 ON CONFLICT (owner, folded) DO UPDATE SET key = excluded.key, value = excluded.value
 
 -- count_tags: of an owner
-SELECT count(*) FROM identity_tags WHERE owner = :owner
+SELECT count(*) FROM identity_tags WHERE owner = :owner LIMIT 1
 
 -- unset_tags: some of an owner
 DELETE FROM identity_tags WHERE owner = :owner AND folded IN :folded
@@ -96,12 +96,6 @@ SELECT k.id, k.account, k.principal, k.status, k.created, k.last_used, k.last_se
        COALESCE(p.name, '')
 FROM access_keys k LEFT JOIN principals p ON p.id = k.principal
 WHERE k.id = :id AND k.account = :account
-
--- set_key_status: switch one on or off
-UPDATE access_keys SET status = :status WHERE id = :id AND principal = :owner
-
--- delete_key: one of an owner
-DELETE FROM access_keys WHERE id = :id AND principal = :owner
 
 -- other_active_key: of the same account
 SELECT id FROM access_keys WHERE account = :account AND status = 'Active' AND id <> :without ORDER BY id LIMIT 1

@@ -1,5 +1,25 @@
-"""The operations of STS (and later IAM): importing this registers them."""
+"""The operations of STS, IAM and EC2: importing this registers them."""
 
-from moorage.access.operations import sts
+from moorage.access.operations import (
+    access_keys,
+    account,
+    credential_report,
+    endpoint_tags,
+    endpoints,
+    groups,
+    inline_policies,
+    sts,
+    users,
+)
 
-MODULES = (sts,)
+MODULES = (
+    access_keys,
+    account,
+    credential_report,
+    endpoint_tags,
+    endpoints,
+    groups,
+    inline_policies,
+    sts,
+    users,
+)

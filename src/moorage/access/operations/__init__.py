@@ -3,11 +3,16 @@
 from moorage.access.operations import (
     access_keys,
     account,
+    attachments,
     credential_report,
     endpoint_tags,
     endpoints,
     groups,
+    identity_providers,
     inline_policies,
+    managed_policies,
+    roles,
+    service_linked_roles,
     sts,
     users,
 )
@@ -15,11 +20,16 @@ from moorage.access.operations import (
 MODULES = (
     access_keys,
     account,
+    attachments,
     credential_report,
     endpoint_tags,
     endpoints,
     groups,
+    identity_providers,
     inline_policies,
+    managed_policies,
+    roles,
+    service_linked_roles,
     sts,
     users,
 )

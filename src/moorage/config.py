@@ -1,7 +1,7 @@
 """Settings: one frozen record, read by `cli` and `server` only.
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
-is a table (`[aliases]`, `[[listeners]]`) stands in the file only.
+is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
+from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 
@@ -178,6 +179,7 @@ class Settings:
     aliases: Mapping[str, Registry] = field(default_factory=dict, metadata=_FILE_ONLY)
     """Names of registries, without port: `"registry.example" = "123456789012/eu-west-1"`."""
     listeners: tuple[PrivateListener, ...] = field(default=(), metadata=_FILE_ONLY)
+    endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
 
     @classmethod
     def load(cls, options: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
@@ -291,6 +293,12 @@ def _from_file(file: Path) -> dict[str, Any]:
             raise InvalidSettings("listeners has to be a list of tables: [[listeners]]")
         tables = enumerate(values["listeners"], 1)
         values["listeners"] = tuple(PrivateListener.parse(table, number) for number, table in tables)
+    if "endpoints" in values:
+        listeners = {listener.name for listener in values.get("listeners", ())}
+        try:
+            values["endpoints"] = tables_in(values["endpoints"], listeners)
+        except EndpointMisconfigured as error:
+            raise InvalidSettings(str(error)) from None
     return values
 
 

@@ -20,7 +20,9 @@ from moorage.access.authorizer import Authorizer
 from moorage.access.bearers import Bearers
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
+from moorage.access.endpoints.configured import read_endpoints
 from moorage.access.endpoints.endpoints import Endpoints
+from moorage.access.endpoints.table import EndpointMisconfigured
 from moorage.access.epochs import Epochs
 from moorage.access.grants import StoredGrants
 from moorage.access.organization import Organization
@@ -33,7 +35,7 @@ from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, system_clock
 from moorage.base.errors import Corrupted
 from moorage.base.http import Arrival, Headers, Request
-from moorage.config import Settings
+from moorage.config import InvalidSettings, Settings
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads
@@ -50,6 +52,7 @@ from moorage.server.sweeper import sweep
 from moorage.server.telemetry import Recorder
 from moorage.server.tls import look_for_changes, reload_all
 from moorage.store.blobs.disk import DiskBlobs
+from moorage.store.db.api import Database
 from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
 
@@ -107,7 +110,7 @@ async def opened(
             uploads=OpenUploads(),
             epochs=epochs,
             sessions=Sessions(db, tokens, epochs, system_clock),
-            endpoints=Endpoints(db, epochs, account),
+            endpoints=_endpoints(settings, db, epochs, default),
             authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
             usage=Usage(db),
             process=secrets.token_hex(8),
@@ -240,6 +243,15 @@ async def _default_account(credentials: Credentials, settings: Settings) -> tupl
         return known
     created = await credentials.create_account(settings.account or None, system_clock(), is_default=True)
     return created.principal.account, created
+
+
+def _endpoints(settings: Settings, db: Database, epochs: Epochs, default: Registry) -> Endpoints:
+    try:
+        configured = read_endpoints(settings.endpoints, default.account, default.region, system_clock())
+    except EndpointMisconfigured as error:
+        raise InvalidSettings(str(error)) from None
+    listeners = [listener.name for listener in settings.listeners]
+    return Endpoints(db, epochs, default.account, configured, listeners)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -22,7 +22,7 @@ from moorage.access.authorizer import IMAGE_TAG, Circumstances
 from moorage.access.bearers import Bearers
 from moorage.access.call import Call, Services
 from moorage.access.downloads import ACTION, PREFIX, read_download
-from moorage.access.endpoints.endpoint import OF_CALLS
+from moorage.access.endpoints.names import OF_CALLS
 from moorage.access.located import located
 from moorage.access.passwords import Passwords
 from moorage.access.principals import ANONYMOUS, Principal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from moorage.access.endpoints.endpoint import is_endpoint_id
+from moorage.access.endpoints.names import is_endpoint_id, is_network
 from moorage.access.policies.document import MalformedPolicy, parse
 from moorage.aws.shapes.ec2 import Tag
 from moorage.base.errors import (
@@ -19,7 +19,6 @@ NAMES_MAX = 16
 TOKEN_MAX = 64
 KEY_MAX, VALUE_MAX = 127, 255  # EC2 API reference, Tag
 
-_NETWORK = re.compile(r"vpc-[0-9a-z-]{1,60}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _TOKEN = re.compile(r"[!-~]{1,64}")
 
@@ -33,7 +32,7 @@ def needed_id(text: str) -> str:
 
 def checked_network(text: str) -> str:
     """The label of a network, `vpc-…`; raise `InvalidParameterValue`."""
-    if not _NETWORK.fullmatch(text):
+    if not is_network(text):
         raise InvalidParameterValue(
             value=text[:64], name="VpcId", reason="It has to be vpc- and characters a-z, 0-9 and -."
         )

@@ -6,27 +6,16 @@ services under its id: it is then an endpoint for each, all with the same id.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
 from dataclasses import dataclass
 
 from moorage.access.policies.compile import Policy
 from moorage.base.http import Arrival
 
-CARRIED = ("ec2", "ecr.api", "ecr.dkr", "iam", "kms", "sts")
-"""The services that an endpoint can be for."""
-
-OF_CALLS = {"ec2": "ec2", "ecr": "ecr.api", "iam": "iam", "kms": "kms", "sts": "sts"}
-"""Which of them a call is for, by the service that it is signed for. ECR Public has no endpoints (ECR user guide)."""
-
 FULL_ACCESS = (
     '{"Statement":[{"Action":"*","Effect":"Allow","Principal":"*","Resource":"*"}],"Version":"2008-10-17"}'
 )
 """The policy of an endpoint that was given none."""
-
-_ID = re.compile(r"vpce-[0-9a-f]{17}")
-_HEX = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +24,7 @@ class Endpoint:
     account: str
     region: str
     service: str
-    """One of `CARRIED`."""
+    """One of `names.CARRIED`."""
     network: str
     """`vpc-…`: a label that policies ask for (aws:SourceVpc)."""
     listeners: tuple[str, ...]
@@ -84,20 +73,4 @@ def arn_of(endpoint_id: str, account: str, region: str) -> str:
 
 
 def new_id() -> str:
-    return "vpce-" + secrets.token_hex(9)[:_HEX]
-
-
-def id_of_name(name: str) -> str:
-    """Of an endpoint of the configuration that gives none: the same after every start."""
-    return "vpce-" + hashlib.sha256(b"moorage endpoint\0" + name.encode()).hexdigest()[:_HEX]
-
-
-def is_endpoint_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
-
-
-def service_in(service_name: str, region: str) -> str | None:
-    """`ecr.api` of `com.amazonaws.us-east-1.ecr.api`; None for what is no service of the region."""
-    prefix = f"com.amazonaws.{region}."
-    service = service_name.removeprefix(prefix)
-    return service if service_name.startswith(prefix) and service in CARRIED else None
+    return "vpce-" + secrets.token_hex(9)[:17]

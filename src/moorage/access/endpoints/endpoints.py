@@ -54,7 +54,7 @@ class Endpoints:
     def find(self, arrival: Arrival, *services: str) -> Endpoint | None:
         """The endpoint of a request for the first of `services` that one carries; None on a public listener.
 
-        Raise `EndpointRefused` where none does. `services` are of `endpoint.CARRIED`.
+        Raise `EndpointRefused` where none does. `services` are of `names.CARRIED`.
         """
         if not arrival.listener:  # 1
             return None

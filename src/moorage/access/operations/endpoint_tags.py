@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from moorage.access.call import Call
 from moorage.access.endpoints import stored
 from moorage.access.endpoints.asked import checked_key, tags_in
-from moorage.access.endpoints.endpoint import Endpoint, arn_of, is_endpoint_id
+from moorage.access.endpoints.endpoint import Endpoint, arn_of
 from moorage.access.endpoints.filters import Attributes, selected
+from moorage.access.endpoints.names import is_endpoint_id
 from moorage.access.operations.ec2_calls import end_dry_run, page_of, refuse_configured
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ec2 import (

@@ -21,14 +21,9 @@ from moorage.access.endpoints.asked import (
     tags_in,
     with_and_without,
 )
-from moorage.access.endpoints.endpoint import (
-    CARRIED,
-    Endpoint,
-    arn_of,
-    new_id,
-    service_in,
-)
+from moorage.access.endpoints.endpoint import Endpoint, arn_of, new_id
 from moorage.access.endpoints.filters import Attributes, of_tags, selected
+from moorage.access.endpoints.names import CARRIED, service_in
 from moorage.access.operations.ec2_calls import PAGE_MAX, end_dry_run, page_of, refuse_configured
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ec2 import (

@@ -80,6 +80,21 @@ def _growth(server: str, *names: str) -> Values:
     return values
 
 
+def _share(metric: str, server: str, of: str, whole: str) -> Values:
+    """A case of one caller over the same case of another, `user` over `root`."""
+
+    def values(samples: Sequence[Sample]) -> dict[str, float]:
+        found = {}
+        for case in cases(samples, f"*, {of}, *"):
+            part = spread(samples, case, server, metric)
+            other = spread(samples, case.replace(f", {of},", f", {whole},"), server, metric)
+            if part and other:
+                found[case] = part.median / other.median
+        return found
+
+    return values
+
+
 def _at(*labels: str, threads: str = "[18]") -> tuple[str, ...]:
     return tuple(f"{label}{threads}" for label in labels)
 
@@ -140,6 +155,23 @@ TARGETS = (
         "largest repository ≤ 1.5 × the smallest",
         _growth("moorage", "GET manifest", "tags page", "tags page in the middle", "DescribeImages page"),
         1.5,
+        False,
+    ),
+    Target("access", "a decision ≤ 50 µs", _value("µs", "moorage", "decision*"), 50, False),
+    Target("access", "both questions, /v2/ ≤ 150 µs", _value("µs", "moorage", "*, /v2/"), 150, False),
+    Target("access", "both questions, API ≤ 250 µs", _value("µs", "moorage", "*, API"), 250, False),
+    Target(
+        "access",
+        "a user's small requests ≥ 0.9 × root's",
+        _share("rps", "moorage", "user", "root"),
+        0.9,
+        True,
+    ),
+    Target(
+        "access",
+        "nothing served to a revoked key",
+        _value("served afterwards", "moorage", "revoked key"),
+        0,
         False,
     ),
 )

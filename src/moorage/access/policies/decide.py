@@ -162,7 +162,7 @@ def _denial(asked: Asked, policies: PolicySet) -> Decision | None:
 
 def _denies(policies: Iterable[Policy], asked: Asked) -> Found | None:
     for policy in policies:
-        for statement in policy.candidates(asked.action).denies:
+        for statement in policy.candidates(asked.action).denies.about(asked.resource):
             if statement.holds(asked):
                 return policy, statement
     return None
@@ -171,7 +171,7 @@ def _denies(policies: Iterable[Policy], asked: Asked) -> Found | None:
 def _denies_caller(policies: Iterable[Policy], asked: Asked) -> Found | None:
     """In policies that say whom they mean."""
     for policy in policies:
-        for statement in policy.candidates(asked.action).denies:
+        for statement in policy.candidates(asked.action).denies.about(asked.resource):
             if statement.grant(asked.caller) is not Grant.NONE and statement.holds(asked):
                 return policy, statement
     return None
@@ -179,7 +179,7 @@ def _denies_caller(policies: Iterable[Policy], asked: Asked) -> Found | None:
 
 def _allows(policies: Iterable[Policy], asked: Asked) -> Found | None:
     for policy in policies:
-        for statement in policy.candidates(asked.action).allows:
+        for statement in policy.candidates(asked.action).allows.about(asked.resource):
             if statement.holds(asked):
                 return policy, statement
     return None
@@ -193,7 +193,7 @@ def _granted(policies: Iterable[Policy], asked: Asked) -> tuple[Grant, Found | N
     """The most direct grant, and who gives it."""
     best, granting = Grant.NONE, None
     for policy in policies:
-        for statement in policy.candidates(asked.action).allows:
+        for statement in policy.candidates(asked.action).allows.about(asked.resource):
             grant = statement.grant(asked.caller)
             if grant > best and statement.holds(asked):
                 best, granting = grant, (policy, statement)

@@ -319,6 +319,6 @@ def test_candidates_of_any_number_of_actions_are_bounded() -> None:
     compiled = compile_policy(text_of(statement(action="ecr:*")), "identity")
 
     for number in range(2_000):
-        assert len(compiled.candidates(f"ecr:A{number}").allows) == 1
-        assert not compiled.candidates(f"s3:A{number}").allows
+        assert len(compiled.candidates(f"ecr:A{number}").allows.about("*")) == 1
+        assert not compiled.candidates(f"s3:A{number}").allows.about("*")
     assert len(compiled._candidates) <= 512

@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _create(settings: Settings, account: str | None) -> AccessKey:
-    async with opened_beside(settings) as credentials:
+    async with opened_beside(settings) as beside:
         try:
-            return await credentials.create_account(account, system_clock())
+            return await beside.credentials.create_account(account, system_clock())
         except AccountExists as error:
             raise Failed(f"account {error} exists already") from error

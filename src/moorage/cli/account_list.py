@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _accounts(settings: Settings) -> list[Account]:
-    async with opened_beside(settings) as credentials:
-        default = await credentials.default_account()
+    async with opened_beside(settings) as beside:
+        default = await beside.credentials.default_account()
         rows: list[tuple[str, int]] = []
-        while page := await credentials.accounts(rows[-1][0] if rows else "", _PAGE):
+        while page := await beside.credentials.accounts(rows[-1][0] if rows else "", _PAGE):
             rows += page
     return [
         Account(id_, datetime.fromtimestamp(created / SECOND, UTC), default is not None and id_ == default[0])

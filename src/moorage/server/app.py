@@ -125,9 +125,18 @@ async def opened(
         await db.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a command may use beside a server that runs: it learns of changes within a second."""
+
+    db: Database
+    epochs: Epochs
+    credentials: Credentials
+
+
 @asynccontextmanager
-async def opened_beside(settings: Settings) -> AsyncIterator[Credentials]:
-    """The accounts of a data directory that exists, whether a server runs on it or not (ADR 6).
+async def opened_beside(settings: Settings) -> AsyncIterator[Beside]:
+    """A data directory that exists, whether a server runs on it or not (ADR 6).
 
     Raise `FileNotFoundError`, `SchemaTooNew`, `SchemaTooOld` or `RootKeyRefused`.
     """
@@ -136,7 +145,8 @@ async def opened_beside(settings: Settings) -> AsyncIterator[Credentials]:
     try:
         keys = Keyring(db, root, system_clock)
         await keys.token_keys(_TOKEN_PURPOSES)  # refuses a root key that is not this database's
-        yield Credentials(db, keys, Epochs(db))
+        epochs = Epochs(db)
+        yield Beside(db, epochs, Credentials(db, keys, epochs))
     finally:
         await db.close()
 

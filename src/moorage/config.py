@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
+from moorage.remote.addresses import Allowed
 
 Network = IPv4Network | IPv6Network
 Value = TypeVar("Value", bool, int, str)
@@ -166,6 +167,16 @@ class Settings:
         default=1_000,
         metadata={"help": "Failed logins a minute from one address before it has to wait; 0 is no limit."},
     )
+    identity_networks: str = field(
+        default="",
+        metadata={
+            "help": "Networks and host names, with commas, where identity providers may be though not public."
+        },
+    )
+    identity_ca: Path | None = field(
+        default=None,
+        metadata={"help": "File of certificate authorities of identity providers, besides the system's."},
+    )
     allow_missing_references: bool = field(
         default=False,
         metadata={"help": "Accept manifests whose layers or children are not there (sparse indexes)."},
@@ -220,6 +231,10 @@ class Settings:
             raise InvalidSettings(f"quotas is '{self.quotas}': none or aws")
         if not 0 < self.password_hours <= 12:
             raise InvalidSettings(f"password_hours is {self.password_hours}: more than 0, at most 12")
+        try:
+            Allowed.parse(self.identity_networks)
+        except ValueError as error:
+            raise InvalidSettings(f"identity_networks: {error}") from None
 
     @property
     def has_tls(self) -> bool:

@@ -115,33 +115,35 @@ class Authorizer:
         context: Context | None = None,
         trust: tuple[Policy, ...] | None = None,
         instead: tuple[Policy, ...] | None = None,
+        grants: Grants | None = None,
     ) -> Decision:
         """`account` is that of the registry called, for a resource that names none (`*`).
 
         `trust` stands for the policies of the resource, and has to allow as well: that of a role being assumed.
-        `instead` stands for them to try out what is not stored yet.
+        `instead` stands for them to try out what is not stored yet. `grants` stands for what is stored about the
+        principal: for who has no rows here, somebody whom an identity provider vouches for.
         """
         owner = account_of(resource) or account
         caller_epoch, owner_epoch = (
             self._epochs.of(principal.account),
             self._epochs.of(owner),
         )  # before the facts
-        grants = await self._stored.of(principal)
+        stored = grants or await self._stored.of(principal)
         facts = await self._stored.about(resource, owner, around.region)
         if trust is not None or instead is not None:
             facts = replace(facts, policies=trust or instead or ())
         elif principal.kind == "root" and principal.account == owner and action in _RECOVERY:
             facts = replace(facts, policies=())
-        policies = _policies(grants, facts, around.endpoint, resource_must_allow=trust is not None)
+        policies = _policies(stored, facts, around.endpoint, resource_must_allow=trust is not None)
         asked = Asked(
-            caller=grants.caller,
+            caller=stored.caller,
             action=action,
             resource=resource,
             resource_account=facts.account,
-            context=_context(grants, facts, around, context) if policies.reads else {},
+            context=_context(stored, facts, around, context) if policies.reads else {},
         )
         decision = decide(asked, policies)
-        if trust is None and instead is None:
+        if trust is None and instead is None and grants is None:
             self._remember(
                 (principal, caller_epoch), action, resource, (facts.account, owner_epoch), around, context or {},
                 policies.reads, decision.allowed,

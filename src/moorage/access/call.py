@@ -12,6 +12,7 @@ from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
 from moorage.access.sessions import Sessions
 from moorage.access.usage import Usage
+from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses
 from moorage.base.clock import HOUR, Clock
 from moorage.base.http import Arrival
@@ -63,6 +64,7 @@ class Services:
     endpoints: Endpoints
     authorizer: Authorizer
     usage: Usage
+    provider_keys: ProviderKeys
     process: str
     """Random name of this process: an upload session does not outlive it."""
     work: Work

@@ -31,6 +31,7 @@ from moorage.access.sessions import Sessions
 from moorage.access.signatures import Signatures
 from moorage.access.throttle import LoginThrottle
 from moorage.access.usage import Usage
+from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, system_clock
 from moorage.base.errors import Corrupted
@@ -43,6 +44,9 @@ from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_roo
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
+from moorage.remote.addresses import Allowed
+from moorage.remote.egress import Egress
+from moorage.remote.rules import Rules
 from moorage.server import schedule
 from moorage.server.listeners import Listeners, Server, bind
 from moorage.server.outgoing import Outgoing
@@ -92,6 +96,9 @@ async def opened(
     computing = ThreadPoolExecutor(cores + 1, thread_name_prefix="seal")
     memory = settings.memory_cache_bytes
     blobs = SealedBlobs(DiskBlobs(settings.data), OpenedBlobs(memory, memory // 2) if memory else None)
+    identity_providers = Egress(
+        Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
+    )
     try:
         keys = Keyring(db, root, system_clock)
         epochs = Epochs(db)
@@ -113,6 +120,7 @@ async def opened(
             endpoints=_endpoints(settings, db, epochs, default),
             authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
             usage=Usage(db),
+            provider_keys=ProviderKeys(identity_providers, system_clock),
             process=secrets.token_hex(8),
             work=_work_in(waiting),
             compute=_work_in(computing),
@@ -122,6 +130,7 @@ async def opened(
         computing.shutdown()
         waiting.shutdown()
         blobs.close()
+        await identity_providers.close()
         await db.close()
 
 

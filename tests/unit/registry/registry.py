@@ -19,6 +19,7 @@ from moorage.access.organization import Organization
 from moorage.access.principals import root_of
 from moorage.access.sessions import Sessions
 from moorage.access.usage import Usage
+from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
@@ -33,6 +34,8 @@ from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers, session
+from moorage.remote.egress import Egress
+from moorage.remote.rules import Rules
 from moorage.store.blobs.memory import MemoryBlobs
 from moorage.store.db.memory import open_memory
 from moorage.store.db.sqlite import SqliteDatabase
@@ -140,6 +143,7 @@ async def memory_registry(**limits: Any) -> AsyncIterator[MemoryRegistry]:
             endpoints=Endpoints(db, epochs, ACCOUNT),
             authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
             usage=Usage(db),
+            provider_keys=ProviderKeys(Egress(Rules()), lambda: clock[0]),
             process="this-process",
             work=_at_once,
             compute=_at_once,

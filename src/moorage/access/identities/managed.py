@@ -192,6 +192,16 @@ async def versions(reads: Reads, policy: ManagedPolicy) -> list[Version]:
     return [_version(policy, row) for row in rows]
 
 
+async def versions_of_all(reads: Reads, policies: Sequence[ManagedPolicy]) -> dict[str, list[Version]]:
+    """Newest first, by the ARN of the policy; those of an account are read at once."""
+    own = {policy.arn: policy for policy in policies if aws_managed(policy.arn) is None}
+    found: dict[str, list[Version]] = {arn: [] for arn in own}
+    for arn, *row in await reads.all("identities.versions_of_all", {"policies": list(own)}):
+        found[arn].append(_version(own[arn], tuple(row)))
+    of_aws = {policy.arn: await versions(reads, policy) for policy in policies if policy.arn not in own}
+    return found | of_aws
+
+
 async def need_version(reads: Reads, policy: ManagedPolicy, id_: str) -> Version:
     """`v1` and so on; raise `NoSuchEntity`."""
     for version in await versions(reads, policy):

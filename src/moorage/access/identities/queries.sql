@@ -60,6 +60,9 @@ JOIN policy_versions v ON v.policy = m.arn AND v.version = m.default_version WHE
 -- use_role: when and where a role was last used
 UPDATE principals SET last_used = :now, last_region = :region WHERE id = :id
 
+-- tags_of_all: of several owners
+SELECT owner, key, value FROM identity_tags WHERE owner IN :owners ORDER BY owner, folded LIMIT 1000000
+
 -- set_tag: set or replace one
 INSERT INTO identity_tags (owner, key, folded, value) VALUES (:owner, :key, :folded, :value)
 ON CONFLICT (owner, folded) DO UPDATE SET key = excluded.key, value = excluded.value
@@ -155,6 +158,10 @@ DELETE FROM account_aliases WHERE account = :account AND alias = :alias
 -- account_created: when
 SELECT created FROM accounts WHERE id = :account
 
+-- versions_of_all: of several managed policies, newest first
+SELECT policy, version, created, document FROM policy_versions WHERE policy IN :policies
+ORDER BY policy, version DESC LIMIT 1000000
+
 -- counts: of all that an account summary counts
 SELECT (SELECT count(*) FROM principals WHERE account = :account AND kind = 'user'),
        (SELECT count(*) FROM principals WHERE account = :account AND kind = 'group'),
@@ -210,9 +217,6 @@ UPDATE managed_policies SET latest_version = :version, updated = :now WHERE arn 
 
 -- set_default_version: the one that counts
 UPDATE managed_policies SET default_version = :version, updated = :now WHERE arn = :policy
-
--- version: of a policy
-SELECT version, created, document FROM policy_versions WHERE policy = :policy AND version = :version
 
 -- versions: of a policy, newest first
 SELECT version, created, document FROM policy_versions WHERE policy = :policy ORDER BY version DESC LIMIT 100

@@ -21,6 +21,14 @@ async def of(reads: Reads, owner: str) -> list[tuple[str, str]]:
     return [(key, value) for key, value in await reads.all("identities.tags_of", {"owner": owner})]
 
 
+async def of_all(reads: Reads, owners: list[str]) -> dict[str, list[tuple[str, str]]]:
+    """Key and value, by the owner."""
+    found: dict[str, list[tuple[str, str]]] = {owner: [] for owner in owners}
+    for owner, key, value in await reads.all("identities.tags_of_all", {"owners": owners}):
+        found[owner].append((key, value))
+    return found
+
+
 def check(tags: Tags) -> None:
     """Raise `InvalidInput` for a key that is there twice, or that is not for callers to set."""
     if len({key.lower() for key, _ in tags}) != len(tags):

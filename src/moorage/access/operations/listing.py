@@ -43,17 +43,18 @@ class Listing:
     """`after` is the name to go on after, empty for the first page; `ask` how many rows to read: one more than shown.
 
     A marker is good for the operation and the `scope` it came from. Names have at most 160 bytes: a marker fits
-    into the 320 characters that a client may send back. Raise `Validation` for one that is not ours.
+    into the 320 characters that a client may send back. Raise `Validation` for one that is not ours. `most` bounds a
+    page of large items: IAM may always answer fewer than were asked for.
     """
 
-    def __init__(self, call: Call, request: Paged, *scope: object) -> None:
+    def __init__(self, call: Call, request: Paged, *scope: object, most: int = 1_000) -> None:
         self._call = call
         self._listing = (type(request).__name__, *scope)
         try:
             place = position_in(call, self._listing, request.marker, _Place)
         except InvalidParameter:
             raise Validation("Invalid Marker.") from None
-        self._shown = request.max_items or DEFAULT_PAGE
+        self._shown = min(request.max_items or DEFAULT_PAGE, most)
         self.after = place.name if place else ""
         self.ask = self._shown + 1
 

@@ -70,7 +70,7 @@ def test_listeners_of_the_file_are_read(tmp_path: Path) -> None:
         ('name = "a"\nlisten = "a:1"\nclient_ca = "c"', "client_ca needs tls"),
         ('name = "a"\nlisten = "a:1"\nproxy_protocol = true', "proxy_protocol needs trusted_proxies"),
         ('name = "a"\nlisten = "a:1"\ntrusted_proxies = ["10.0.0.1"]', "proxy_protocol needs trusted_proxies"),
-        ('name = "a"\nunix = "s"\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.1"]', "proxy_protocol needs listen"),
+        ('name = "a"\nunix = "s"\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.1"]', "needs listen"),
         ('name = "a"\nlisten = "a:1"\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.1/8"]', "has host bits set"),
         ('name = "a"\nlisten = "a:1"\nproxy_protocol = true\ntrusted_proxies = ["lan"]', "trusted_proxies: 'lan'"),
         (

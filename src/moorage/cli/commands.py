@@ -37,6 +37,65 @@ def _new_account(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", dest="id", metavar="ID", help="Its 12-digit id; random without.")
 
 
+def _new_certificate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host",
+        action="append",
+        dest="hosts",
+        metavar="NAME",
+        help="A name or address of the server; may be given several times. Default: this machine, --hostname, aliases.",
+    )
+    parser.add_argument(
+        "--account",
+        action="append",
+        dest="accounts",
+        metavar="ID",
+        help="An account for ECR's names; may be given several times. Default: all, by a wildcard.",
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        dest="regions",
+        metavar="LABEL",
+        help="A region for ECR's names; may be given several times. Default: the default region.",
+    )
+    parser.add_argument(
+        "--name", default="server", metavar="NAME", help="Of the pair of files. Default: server."
+    )
+
+
+def _days(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--days", type=int, default=397, metavar="NUMBER", help="How long it is good. Default: 397."
+    )
+
+
+def _client(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("client", metavar="NAME", help="Of the client.")
+    parser.add_argument("--uri", metavar="URI", help="Its identity. Default: spiffe://HOSTNAME/NAME.")
+
+
+def _registry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", metavar="HOST:PORT", help="The registry, as it stands in names of images.")
+
+
+def _trusted_issuer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--issuer", required=True, metavar="URL", help="As the `iss` of its tokens has it.")
+    parser.add_argument(
+        "--audience",
+        action="append",
+        dest="audiences",
+        metavar="TEXT",
+        help="What its tokens are for; may be given several times. Default: sts.amazonaws.com.",
+    )
+    parser.add_argument(
+        "--jwks", metavar="FILE", help="Its public keys (JSON Web Key Set). Default: it is asked, over HTTPS."
+    )
+    parser.add_argument(
+        "--account", dest="id", metavar="ID", help="Whose roles it is for. Default: the default account."
+    )
+
+
 def _only(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only",
@@ -50,6 +109,8 @@ _ALL = partial(add_settings, names=tuple(FIELDS))
 _STORED = partial(add_settings, names=("data", "listen", "account", "region", "hostname", "root_key_file"))
 _OPENED = partial(add_settings, names=("data", "root_key_file"))
 _WHERE = partial(add_settings, names=("data",))
+_CERTIFIED = partial(add_settings, names=("data", "certificates", "hostname", "domain"))
+_TRUSTED = partial(add_settings, names=("data", "listen_tls", "hostname"))
 
 COMMANDS = (
     Command(
@@ -121,6 +182,84 @@ COMMANDS = (
         "list the accounts",
         "List the accounts, the default one marked. Works beside the running server.",
         "moorage account list\nmoorage account list --json",
+        (_OPENED, _json),
+    ),
+    Command(
+        "certs",
+        None,
+        "make and list certificates",
+        "Make and list certificates for HTTPS.",
+        "moorage certs init\nmoorage certs issue\nmoorage certs trust",
+    ),
+    Command(
+        "certs init",
+        "certs_init",
+        "make a certificate authority",
+        "Make a certificate authority in DIR/ca, good for 10 years. Its key (mode 0600) signs what the other\n"
+        "commands make; `moorage serve --listen-tls` makes one by itself where there is none.",
+        "moorage certs init",
+        (_WHERE, _json),
+    ),
+    Command(
+        "certs issue",
+        "certs_issue",
+        "make a certificate for the server",
+        "Make a certificate, signed by the authority, in the directory of certificates. It is good for the names\n"
+        "of this machine and for ECR's names of the region. A running server takes it up by itself.",
+        "moorage certs issue\n"
+        "moorage certs issue --host registry.example --host 10.0.0.5 --days 90\n"
+        "moorage certs issue --name office --account 123456789012 --region home-1",
+        (_new_certificate, _days, _CERTIFIED, _json),
+    ),
+    Command(
+        "certs client",
+        "certs_client",
+        "make a certificate for a client",
+        "Make a certificate for a client of a private listener with `client_ca`, in DIR/clients.",
+        "moorage certs client builder\nmoorage certs client builder --uri spiffe://example/builder --days 30",
+        (_client, _days, partial(add_settings, names=("data", "hostname")), _json),
+    ),
+    Command(
+        "certs trust",
+        "certs_trust",
+        "print how clients come to trust the authority",
+        "Print, for each client, the commands that make it trust the authority. Nothing is run.",
+        "moorage certs trust\nmoorage certs trust --host registry.example",
+        (_registry, _TRUSTED, _json),
+    ),
+    Command(
+        "certs list",
+        "certs_list",
+        "list the certificates that are served",
+        "List the certificates that are served, with their names and when they expire.",
+        "moorage certs list\nmoorage certs list --json",
+        (partial(add_settings, names=("data", "certificates")), _json),
+    ),
+    Command(
+        "oidc",
+        None,
+        "trust and list identity providers",
+        "Trust and list the OpenID Connect providers whose tokens begin sessions of roles.",
+        "moorage oidc list",
+    ),
+    Command(
+        "oidc trust",
+        "oidc_trust",
+        "trust an identity provider, also one that cannot be reached",
+        "Trust a provider as `aws iam create-open-id-connect-provider` does. With --jwks its keys are those\n"
+        "of the file and it is never asked: for clusters without a public issuer, whose URL may then be\n"
+        "http. Doing it again replaces audiences and keys. Works beside the running server.",
+        "moorage oidc trust --issuer https://token.actions.githubusercontent.com\n"
+        "kubectl get --raw /openid/v1/jwks > jwks.json\n"
+        "moorage oidc trust --issuer https://kubernetes.default.svc.cluster.local --jwks jwks.json",
+        (_trusted_issuer, _OPENED, _json),
+    ),
+    Command(
+        "oidc list",
+        "oidc_list",
+        "list the identity providers",
+        "List the providers of all accounts. Works beside the running server.",
+        "moorage oidc list\nmoorage oidc list --json",
         (_OPENED, _json),
     ),
 )

@@ -20,12 +20,14 @@ from moorage.cli.env import winning
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
 from moorage.cli.profile import Profile, stored_profile
-from moorage.config import Settings
+from moorage.config import NONE, Settings, host_and_port
+from moorage.server.tls import read_pairs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 _MARKS = {OK: ("✓", "green"), WARNING: ("!", "yellow"), BROKEN: ("✗", "red")}
 _LOW_DISK = 1 << 30
 _SKEW_ALLOWED = timedelta(minutes=15)  # SigV4 refuses beyond
+_EXPIRES_SOON = timedelta(days=21)
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]+){3}|::1")
 _INSECURE = {
     "buildah": "--tls-verify=false with each command, or insecure = true in registries.conf",
@@ -60,7 +62,13 @@ def examine(settings: Settings) -> list[Finding]:
     """All findings, in the order in which to put them right."""
     if not settings.data.is_dir():
         return [Finding(BROKEN, "data", f"there is no {settings.data}: run `moorage serve`, or give --data")]
-    findings = [*check_modes(settings), *check_secrets(settings), check_space(settings.data)]
+    findings = [
+        *check_modes(settings),
+        *check_secrets(settings),
+        check_space(settings.data),
+        *check_listening(settings),
+        *check_certificates(settings, datetime.now(UTC)),
+    ]
     try:
         profile = stored_profile(settings)
     except Failed as error:
@@ -70,14 +78,21 @@ def examine(settings: Settings) -> list[Finding]:
         *findings,
         *_check_server(profile),
         *check_environment(winning(os.environ)),
-        *check_clients(registry, [name for name in _INSECURE if shutil.which(name)]),
+        *_check_clients(profile, registry),
         check_names(registry, settings.data),
     ]
 
 
 def check_modes(settings: Settings) -> list[Finding]:
     """Nobody but the owner may enter the data directory or read what is secret."""
-    private = (settings.data, settings.credentials_file, settings.root_key, settings.database)
+    private = (
+        settings.data,
+        settings.credentials_file,
+        settings.root_key,
+        settings.database,
+        settings.authority_folder / "ca.key",
+        *sorted(settings.certificates_folder.glob("*.key")),
+    )
     findings = []
     for path in private:
         if path.exists():
@@ -115,6 +130,29 @@ def check_space(data: Path) -> Finding:
     if free < _LOW_DISK:
         return Finding(WARNING, "disk", f"{free >> 20} MiB free: pushes fail with 507 when it is full")
     return Finding(OK, "disk", f"{free >> 30} GiB free")
+
+
+def check_listening(settings: Settings) -> list[Finding]:
+    """Passwords that cross a network in the clear."""
+    if settings.listen == NONE or settings.require_tls:
+        return []
+    host, _ = host_and_port(settings.listen)
+    if _LOOPBACK.fullmatch(host):
+        return []
+    says = f"plain HTTP is open to other machines at {settings.listen}: use --listen-tls, and --require-tls"
+    return [Finding(WARNING, "listening", says)]
+
+
+def check_certificates(settings: Settings, now: datetime) -> list[Finding]:
+    pairs, wrong = read_pairs(settings.certificates_folder)
+    findings = [Finding(BROKEN, "certificates", f"not served: {line}") for line in wrong]
+    for pair in pairs:
+        until = f"{pair.chain} {{}} on {pair.expires:%Y-%m-%d}: `moorage certs issue` makes a new one"
+        if pair.expires <= now:
+            findings.append(Finding(BROKEN, "certificates", until.format("expired")))
+        elif pair.expires <= now + _EXPIRES_SOON:
+            findings.append(Finding(WARNING, "certificates", until.format("expires")))
+    return findings
 
 
 def check_answer(endpoint: str, answer: Answer, now: datetime) -> list[Finding]:
@@ -173,9 +211,16 @@ def check_names(registry: str, data: Path) -> Finding:
     return Finding(OK, "names", f"other accounts and regions are reached at {shape}")
 
 
+def _check_clients(profile: Profile, registry: str) -> list[Finding]:
+    if profile.endpoint.startswith("https:"):
+        says = f"speak TLS to {registry}; `moorage certs trust` says where they need the authority"
+        return [Finding(OK, "clients", says)]
+    return check_clients(registry, [name for name in _INSECURE if shutil.which(name)])
+
+
 def _check_server(profile: Profile) -> list[Finding]:
     try:
-        answer = call(profile.endpoint, "GET", "/v2/")
+        answer = call(profile, "GET", "/v2/")
         findings = check_answer(profile.endpoint, answer, datetime.now(UTC))
         if all(finding.level == OK for finding in findings):
             get_password(profile)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def get_password(profile: Profile) -> Password:
         "x-amz-target": _TARGET,
     }
     signed = signed_headers(headers, body, service="ecr", profile=profile, now=datetime.now(UTC))
-    answer = call(profile.endpoint, "POST", "/", signed, body)
+    answer = call(profile, "POST", "/", signed, body)
     if answer.status != 200:
         raise Failed(f"{profile.endpoint} refused: {_reason(answer)}")
     data = json.loads(answer.body)["authorizationData"][0]
@@ -61,22 +62,31 @@ def get_password(profile: Profile) -> Password:
 
 
 def call(
-    endpoint: str, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    profile: Profile, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> Answer:
     """One request on a connection of its own. Raise `Unreachable`."""
-    where = urlsplit(endpoint)
-    secure = where.scheme == "https"
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = kind(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+    connection = _connection(profile)
     try:
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
         date = response.headers.get("date")
         return Answer(response.status, response.read(), parsedate_to_datetime(date) if date else None)
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"nothing answers at {endpoint} ({error}): is `moorage serve` running?") from error
+        raise Unreachable(
+            f"nothing answers at {profile.endpoint} ({error}): is `moorage serve` running?"
+        ) from error
     finally:
         connection.close()
+
+
+def _connection(profile: Profile) -> http.client.HTTPConnection:
+    where = urlsplit(profile.endpoint)
+    if where.scheme != "https":
+        return http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+    context = ssl.create_default_context()
+    if profile.authority is not None:
+        context.load_verify_locations(profile.authority)
+    return http.client.HTTPSConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S, context=context)
 
 
 def _reason(answer: Answer) -> str:

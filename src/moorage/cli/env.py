@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         "AWS_DEFAULT_REGION": profile.region,
         "AWS_ENDPOINT_URL": profile.endpoint,
     }
+    if profile.authority is not None:
+        variables["AWS_CA_BUNDLE"] = str(profile.authority)
     removed = winning(os.environ)
     if arguments.json:
         say(json.dumps({"set": variables, "unset": removed}))

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from moorage.cli.output import Failed
@@ -30,13 +30,15 @@ class Profile:
     secret: str = field(repr=False)
     region: str
     endpoint: str
+    authority: Path | None = None
+    """Certificate of our own authority, which programs do not know: for an endpoint with TLS."""
 
 
 def stored_profile(settings: Settings) -> Profile:
     """The root credentials of the data directory. Raise `Failed` with what to do."""
     path = settings.credentials_file
     try:
-        return read_profile(path)
+        profile = read_profile(path)
     except FileNotFoundError:
         raise Failed(
             f"there is no {path}: run `moorage serve` first, or say where it is with --data"
@@ -45,6 +47,9 @@ def stored_profile(settings: Settings) -> Profile:
         raise Failed(f"{path} belongs to another user: run this as the user of the server") from None
     except InvalidProfile as error:
         raise Failed(str(error)) from None
+    authority = settings.authority_folder / "ca.pem"
+    is_needed = profile.endpoint.startswith("https:") and authority.exists()
+    return replace(profile, authority=authority.resolve()) if is_needed else profile
 
 
 def read_profile(path: Path) -> Profile:
@@ -72,7 +77,7 @@ def write_profile(path: Path, profile: Profile) -> None:
         f"region = {profile.region}",
         f"endpoint_url = {profile.endpoint}",
     )
-    _replace(path, "\n".join(lines) + "\n")
+    replace_file(path, "\n".join(lines) + "\n")
 
 
 def move_endpoint(path: Path, endpoint: str) -> None:
@@ -81,12 +86,13 @@ def move_endpoint(path: Path, endpoint: str) -> None:
         text = path.read_text(encoding="utf-8")
         moved = _ENDPOINT_LINE.sub(lambda _: f"endpoint_url = {endpoint}", text, count=1)
         if moved != text:
-            _replace(path, moved)
+            replace_file(path, moved)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, mode: int = 0o600) -> None:
+    """Whole or not at all, durable when this returns."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

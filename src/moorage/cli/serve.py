@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvloop
 
+from moorage.cli.certs_issue import make_first_certificate
 from moorage.cli.opening import clear_errors, record_address
 from moorage.cli.options import settings_from
 from moorage.cli.output import say, styled
@@ -27,6 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     with clear_errors(settings):
+        if make_first_certificate(settings):
+            say(
+                f"Certificate and authority made in {settings.certificates_folder} and {settings.authority_folder}; "
+                "`moorage certs trust` says where clients need it"
+            )
         uvloop.run(serve(settings, announce))
     return 0
 

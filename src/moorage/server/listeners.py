@@ -51,6 +51,7 @@ class Listener:
     allow_uids: tuple[int, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     path: Path | None = None
+    serves_loopback_only: bool = False
 
     @property
     def port(self) -> int:
@@ -95,8 +96,9 @@ def bind(settings: Settings) -> Listeners:
         return listener
 
     try:
-        plain = add(Listener(_bind(settings.listen))) if settings.listen != NONE else None
-        secure = None
+        plain = secure = None
+        if settings.listen != NONE:
+            plain = add(Listener(_bind(settings.listen), serves_loopback_only=settings.require_tls))
         if settings.listen_tls:
             certificates = Certificates(settings.certificates_folder)
             secure = add(Listener(_bind(settings.listen_tls), certificates=certificates))
@@ -163,7 +165,9 @@ def _entrance(
         return _UserGate(listener, make)
     if listener.certificates is not None:
         return _secured(listener, make, refusal, loop, Arrival(listener=listener.name))
-    return make(partial(_arrives, Arrival(listener=listener.name)))
+    protocol = make(partial(_arrives, Arrival(listener=listener.name)))
+    protocol.serves_loopback_only = listener.serves_loopback_only
+    return protocol
 
 
 def _arrives(known: Arrival, transport: asyncio.BaseTransport) -> Arrival:

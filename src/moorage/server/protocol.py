@@ -32,6 +32,7 @@ INLINE_BYTES = 128 << 10  # a blob up to this is unsealed on the loop: 80 µs; h
 READ_BYTES = 256 << 10  # at most what the loop reads at once
 TLS_HELLO = 0x16
 _MALFORMED = "This is not a valid HTTP/1.1 request"
+_TLS_REQUIRED = "This registry is served to other machines over TLS only: use https"
 _HEAD_TOO_LONG = f"The request's headers are longer than {HEAD_BYTES_MAX} bytes"
 
 
@@ -55,6 +56,8 @@ class RegistryProtocol(HttpToolsProtocol):
         """`arrives` says how a connection came, once it is made; without it, that it came openly."""
         super().__init__(*arguments, **keywords)
         self._arrives = arrives or arrives_openly
+        self.serves_loopback_only = False
+        """Others have to come over TLS."""
         self.front = cast(Front, self.config.app)
         self.body: IncomingBody | None = None
         """Of the request that the parser is at."""
@@ -134,6 +137,9 @@ class RegistryProtocol(HttpToolsProtocol):
         announced, hosts = _announced_length_and_hosts(self.headers)
         if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
             self._refuse(400, "A request has one Host header")
+            return
+        if self.serves_loopback_only and not is_loopback(self.arrival.address):
+            self._refuse(403, _TLS_REQUIRED, "DENIED")
             return
         if self._head_bytes + self._chunk_bytes > HEAD_BYTES_MAX and _size(self.headers) > HEAD_BYTES_MAX:
             self._refuse(431, _HEAD_TOO_LONG)
@@ -242,7 +248,7 @@ class RegistryProtocol(HttpToolsProtocol):
         if self._dropped > LINGER_BYTES_MAX or (unread is not None and self._dropped >= unread):
             self.transport.close()
 
-    def _refuse(self, status: int, message: str) -> None:
+    def _refuse(self, status: int, message: str, code: str = "UNSUPPORTED") -> None:
         """Answer what cannot be read, and read nothing more.
 
         1. Bad bytes after a good request: that one is answered, then the connection ends.
@@ -261,7 +267,7 @@ class RegistryProtocol(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # 3
         request_id = self.front.next_request_id()
-        self.transport.write(render_refusal(status, "UNSUPPORTED", message, self.date(), request_id))
+        self.transport.write(render_refusal(status, code, message, self.date(), request_id))
         self.transport.close()
 
 
@@ -352,6 +358,10 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     if not isinstance(peer, tuple):
         return ""
     return normal_address(str(peer[0]))
+
+
+def is_loopback(address: str) -> bool:
+    return bool(address) and ip_address(address).is_loopback
 
 
 def normal_address(text: str) -> str:

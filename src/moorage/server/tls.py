@@ -1,7 +1,8 @@
 """Certificates: read from a directory, chosen by the name that the client asks for, and replaced while we serve.
 
 A certificate is a pair of files, NAME.pem (with its chain) and NAME.key. The name that a client sends finds a
-certificate that has it, then one with a wildcard for it, then the default: the pair called `default`, else the first.
+certificate that has it, then one with a wildcard for it, then the default: the pair called `default`, else `server`,
+else the first. A client that calls us by an address sends no name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cryptography import x509
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 LOOK_EVERY_S = 10.0
 TICKETS_S = 12 * 3_600.0  # then new keys: an old one would open what it has sealed
-DEFAULT = "default"
+DEFAULTS = ("default", "server")
 _KEY_MODES = (0o600, 0o640, 0o400, 0o440)
 
 _log = logging.getLogger("moorage")
@@ -142,7 +143,8 @@ class Certificates:
         self._served = served
         ordered = sorted(served.values(), key=lambda each: each[0].expires)  # of two, the one that lasts
         self._by_name = {name: context for pair, context in ordered for name in pair.names}
-        self._default = served[DEFAULT if DEFAULT in served else min(served)][1]
+        default = next((name for name in DEFAULTS if name in served), min(served))
+        self._default = served[default][1]
         self._entrance = self._entrance if self._client_ca is None else None
         return wrong
 

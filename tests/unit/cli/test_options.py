@@ -37,7 +37,8 @@ def test_switch_can_be_turned_both_ways(name: str) -> None:
 
 def test_every_field_that_takes_a_value_is_an_option() -> None:
     values = {
-        "data": "d", "listen": "h:1", "listen_tls": "h:2", "certificates": "c", "domain": "e.f", "account": "123456789012", "region": "eu-1", "hostname": "n",
+        "data": "d", "listen": "h:1", "listen_tls": "h:2", "certificates": "c", "domain": "e.f",
+        "account": "123456789012", "region": "eu-1", "hostname": "n",
         "root_key_file": "k", "memory_cache": "1", "workers": "2", "upload_idle_hours": "3", "grace_hours": "4",
         "password_hours": "5", "quotas": "aws",
     }  # fmt: skip

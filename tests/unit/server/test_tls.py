@@ -211,6 +211,6 @@ def test_context_has_neither_old_versions_nor_renegotiation() -> None:
     assert all("ECDHE" in cipher["name"] or "TLS_" in cipher["name"] for cipher in context.get_ciphers())
 
 
-@pytest.mark.parametrize("name", ["", ".", "*", "*.example", "."])
+@pytest.mark.parametrize("name", ["", ".", "*", "*.example"])
 def test_odd_names_find_nothing_that_is_not_there(name: str) -> None:
     assert choose({}, name) is None

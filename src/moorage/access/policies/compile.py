@@ -6,7 +6,6 @@ costs about as much as the few that are about the action.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,18 +13,17 @@ from functools import lru_cache
 from moorage.access.policies.asked import Asked, Caller
 from moorage.access.policies.conditions import Condition, condition
 from moorage.access.policies.document import VARIABLES_SINCE
-from moorage.access.policies.globs import ARN_SEGMENTS, Piece, arn_glob, compiled, glob, matcher
+from moorage.access.policies.globs import compiled, glob, matcher
 from moorage.access.policies.operators import find_operator
 from moorage.access.policies.principals import Grant, Principals, principals
+from moorage.access.policies.resources import Listed, Resources, compile_resources
 from moorage.access.policies.syntax import ConditionText, Document, Effect, Kind, StatementText, read
-from moorage.access.policies.variables import Context, Template
+from moorage.access.policies.variables import Template
 from moorage.aws.operation import ALSO_CALLED
 
 _ACTIONS_REMEMBERED = 512
 _POLICIES_REMEMBERED = 2_048
 _WITHOUT_PRINCIPAL = frozenset({"identity", "scp"})
-
-Resources = Callable[[str, Context], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +140,14 @@ def _compiled(text: str, kind: Kind, source: str) -> Policy:
 
 
 def _statement(statement: StatementText, number: int, kind: Kind, document: Document) -> Statement:
+    listed = _listed(statement, document)
     return Statement(
         sid=statement.sid,
         number=number,
         effect=statement.effect,
         actions=_actions(statement),
-        resources=_resources(statement, document),
-        fixed=_fixed(statement, document),
+        resources=_resources(statement, listed),
+        fixed=listed.expressions if listed and listed.is_fixed and not statement.is_not_resource else None,
         conditions=tuple(
             _condition(one, statement.effect, document)
             # What is cheap and most often false comes first.
@@ -174,95 +173,18 @@ def _actions(statement: StatementText) -> Callable[[str], bool]:
     return is_listed
 
 
-def _resources(statement: StatementText, document: Document) -> Resources | None:
+def _listed(statement: StatementText, document: Document) -> Listed | None:
     if statement.resources is None:
         return None
-    is_listed = _listed_resources(statement, document)
-    if not statement.is_not_resource:
-        return is_listed
-    moving = _moving_resources(statement.resources, document)
-    fails_closed = statement.effect == "Allow"
-
-    def holds(resource: str, context: Context) -> bool:
-        # All but something that cannot be told is allowed for nothing.
-        if fails_closed and any(pattern.pieces(context) is None for _, pattern in moving):
-            return False
-        return not is_listed(resource, context)
-
-    return holds
+    return compile_resources(statement.resources, has_variables=document.version == VARIABLES_SINCE)
 
 
-def _listed_resources(statement: StatementText, document: Document) -> Resources:
-    listed = statement.resources or ()
-    if "*" in listed:
-        return lambda resource, context: True
-    moving = _moving_resources(listed, document)
-    fixed = matcher(
-        [
-            expression
-            for resource in listed
-            if not _is_moving(resource, document) and (expression := _expression(resource, document))
-        ]
-    )
-
-    def holds(resource: str, context: Context) -> bool:
-        if resource == "*":
-            return False  # An action without resources is allowed by `*` only.
-        return fixed(resource) or any(_matches(head, tail, resource, context) for head, tail in moving)
-
-    return holds
-
-
-def _fixed(statement: StatementText, document: Document) -> tuple[str, ...] | None:
-    listed = statement.resources
-    if listed is None or "*" in listed or statement.is_not_resource:
+def _resources(statement: StatementText, listed: Listed | None) -> Resources | None:
+    if listed is None:
         return None
-    if _moving_resources(listed, document):
-        return None
-    return tuple(
-        expression for resource in listed if (expression := _expression(resource, document)) is not None
-    )
-
-
-def _moving_resources(resources: Sequence[str], document: Document) -> list[tuple[str, Template]]:
-    """What stands before the fifth colon, and the rest, of those with variables."""
-    found = []
-    for resource in resources:
-        if _is_moving(resource, document):
-            *head, tail = resource.split(":", ARN_SEGMENTS - 1)
-            found.append((":".join((*head, "")), Template.parse(tail)))
-    return found
-
-
-def _is_moving(resource: str, document: Document) -> bool:
-    if document.version != VARIABLES_SINCE:
-        return False
-    segments = resource.split(":", ARN_SEGMENTS - 1)
-    return len(segments) == ARN_SEGMENTS and not Template.parse(segments[-1]).is_fixed
-
-
-def _expression(resource: str, document: Document) -> str | None:
-    """Of an ARN without variables; an ARN that ends early goes on with `*`."""
-    segments = resource.split(":", ARN_SEGMENTS - 1)
-    segments += ["*"] * (ARN_SEGMENTS - len(segments))
-    *head, tail = segments
-    pieces = Template.parse(tail).pieces({}) if document.version == VARIABLES_SINCE else [(tail, True)]
-    return arn_glob([(":".join((*head, "")), True), *(pieces or ())])
-
-
-def _matches(head: str, tail: Template, resource: str, context: Context) -> bool:
-    pieces = tail.pieces(context)
-    if pieces is None:
-        return False
-    pattern = _filled(head, tuple(pieces))
-    return pattern is not None and pattern.fullmatch(resource) is not None
-
-
-@lru_cache(maxsize=4_096)
-def _filled(head: str, pieces: tuple[Piece, ...]) -> re.Pattern[str] | None:
-    """With the variables of one caller: building the expression takes 25 µs, and callers come again."""
-    expression = arn_glob([(head, True), *pieces])
-    return compiled(expression) if expression is not None else None
+    if statement.is_not_resource:
+        return listed.all_but(fails_closed=statement.effect == "Allow")
+    return listed.any_of()
 
 
 def _condition(one: ConditionText, effect: Effect, document: Document) -> Condition:
@@ -287,5 +209,6 @@ def _principals(statement: StatementText, kind: Kind) -> Principals | None:
 def _reads(statement: StatementText, document: Document) -> frozenset[str]:
     keys = {one.key.lower() for one in statement.conditions}
     patterns = [pattern for one in statement.conditions for pattern in _patterns(one, document)]
-    patterns += [tail for _, tail in _moving_resources(statement.resources or (), document)]
+    if document.version == VARIABLES_SINCE:
+        patterns += [Template.parse(resource) for resource in statement.resources or ()]
     return frozenset(keys).union(*(pattern.keys for pattern in patterns))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from moorage.access.policies import values
-from moorage.access.policies.globs import ARN_SEGMENTS, arn_glob, compiled
+from moorage.access.policies.globs import ARN_SEGMENTS, arn_pattern
 from moorage.access.policies.operators import find_operator
 from moorage.access.policies.principals import is_principal
 from moorage.access.policies.syntax import (
@@ -67,8 +67,8 @@ def names_only(document: Document, arn: str) -> bool:
 
 
 def _names(resource: str, arn: str) -> bool:
-    expression = arn_glob([(resource, True)])
-    return resource == "*" or (expression is not None and compiled(expression).fullmatch(arn) is not None)
+    pattern = arn_pattern(((resource, True),))
+    return resource == "*" or (pattern is not None and pattern.fullmatch(arn) is not None)
 
 
 def _check_identity(statement: StatementText) -> None:

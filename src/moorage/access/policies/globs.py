@@ -33,6 +33,18 @@ def glob_of(pieces: Iterable[Piece], any_character: str = _ANY) -> str:
     return f"{first}{found}{any_character}*{last}"
 
 
+@lru_cache(maxsize=4_096)
+def glob_pattern(pieces: tuple[Piece, ...]) -> re.Pattern[str]:
+    return compiled(glob_of(pieces))
+
+
+@lru_cache(maxsize=4_096)
+def arn_pattern(pieces: tuple[Piece, ...]) -> re.Pattern[str] | None:
+    """None for what is no ARN."""
+    expression = arn_glob(pieces)
+    return None if expression is None else compiled(expression)
+
+
 def arn_glob(pieces: Iterable[Piece]) -> str | None:
     """Of an ARN: each of the first five segments by itself, then the rest, which may hold colons; None for no ARN."""
     segments: list[list[Piece]] = [[]]
@@ -43,7 +55,12 @@ def arn_glob(pieces: Iterable[Piece]) -> str | None:
     if len(segments) != ARN_SEGMENTS or "".join(text for text, _ in segments[0]) != "arn":
         return None
     *head, tail = segments
-    return "".join(f"(?>{glob_of(segment, _NOT_COLON)}:)" for segment in head) + glob_of(tail)
+    return arn_head(head) + glob_of(tail)
+
+
+def arn_head(segments: Iterable[Iterable[Piece]]) -> str:
+    """Of segments, each with the colon that ends it."""
+    return "".join(f"(?>{glob_of(segment, _NOT_COLON)}:)" for segment in segments)
 
 
 def matcher(expressions: Sequence[str]) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from moorage.access.policies import values
-from moorage.access.policies.globs import ARN_SEGMENTS, arn_glob, compiled, glob_of, matcher
+from moorage.access.policies.globs import ARN_SEGMENTS, arn_glob, arn_pattern, glob_of, glob_pattern, matcher
 from moorage.access.policies.variables import Context, Template
 
 Test = Callable[[str, Context], bool | None]
@@ -81,16 +81,14 @@ def _likeness(patterns: Sequence[Template]) -> Test:
         if fixed(value):
             return True
         globs = (pattern.pieces(context) for pattern in moving)
-        return any(pieces is not None and compiled(glob_of(pieces)).fullmatch(value) for pieces in globs)
+        return any(pieces is not None and glob_pattern(tuple(pieces)).fullmatch(value) for pieces in globs)
 
     return test
 
 
 def _arn_likeness(patterns: Sequence[Template]) -> Test:
     """Segment by segment; a variable may stand for a whole ARN here, unlike in Resource."""
-    fixed = matcher(
-        [e for pattern in patterns if pattern.is_fixed and (e := _arn_expression(pattern, _NOTHING))]
-    )
+    fixed = matcher([e for p in patterns if p.is_fixed and (e := arn_glob(p.pieces(_NOTHING) or ()))])
     moving = tuple(pattern for pattern in patterns if not pattern.is_fixed)
 
     def test(value: str, context: Context) -> bool | None:
@@ -98,15 +96,15 @@ def _arn_likeness(patterns: Sequence[Template]) -> Test:
             return None
         if fixed(value):
             return True
-        expressions = (_arn_expression(pattern, context) for pattern in moving)
-        return any(e is not None and compiled(e).fullmatch(value) is not None for e in expressions)
+        return any(_is_arn_like(value, pattern, context) for pattern in moving)
 
     return test
 
 
-def _arn_expression(pattern: Template, context: Context) -> str | None:
+def _is_arn_like(value: str, pattern: Template, context: Context) -> bool:
     pieces = pattern.pieces(context)
-    return None if pieces is None else arn_glob(pieces)
+    expression = None if pieces is None else arn_pattern(tuple(pieces))
+    return expression is not None and expression.fullmatch(value) is not None
 
 
 def is_arn(text: str) -> bool:

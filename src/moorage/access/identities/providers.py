@@ -18,6 +18,8 @@ MOST_PROVIDERS = 100
 """Of an account (IAM user guide, "IAM and AWS STS quotas")."""
 MOST_JWKS_CHARACTERS = 65_536
 
+_LONGEST = 255
+"""Of a URL and of an audience (iam model, `OpenIDConnectProviderUrlType`, `clientIDType`)."""
 _SCHEMES = ("https://", "http://")
 _PLACE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~@+:/-]{1,255})?")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
@@ -48,7 +50,7 @@ def arn_of(account: str, issuer: str) -> str:
     """Without the slash that some issuers end with. Raise `InvalidInput` for what is no URL of an issuer."""
     for scheme in _SCHEMES:
         place = issuer.removeprefix(scheme).removesuffix("/")
-        if issuer.startswith(scheme) and _PLACE.fullmatch(place):
+        if issuer.startswith(scheme) and len(issuer) <= _LONGEST and _PLACE.fullmatch(place):
             return f"arn:aws:iam::{account}:oidc-provider/{place}"
     raise InvalidInput("Invalid Open ID Connect Provider URL")
 
@@ -98,8 +100,6 @@ async def create(
 ) -> Provider:
     """Raise `EntityAlreadyExists`, `InvalidInput`, `LimitExceeded`. Without `jwks` the issuer is asked, over TLS."""
     arn = arn_of(account, issuer)
-    if not jwks and not issuer.startswith("https://"):
-        raise InvalidInput("The Open ID Connect Provider URL must begin with https://")
     if await tx.one("identities.provider", {"account": account, "arn": arn}):
         raise EntityAlreadyExists(f"Provider with url {issuer} already exists.")
     if len(await of_account(tx, account)) >= MOST_PROVIDERS:
@@ -180,6 +180,10 @@ class _KeySet(msgspec.Struct):
 
 
 def _check(provider: Provider) -> None:
+    if not provider.jwks and not provider.issuer.startswith("https://"):
+        raise InvalidInput("The Open ID Connect Provider URL must begin with https://")
+    if not all(1 <= len(audience) <= _LONGEST for audience in provider.audiences):
+        raise InvalidInput(f"A client id has 1 to {_LONGEST} characters.")
     if len(provider.audiences) > MOST_AUDIENCES:
         raise LimitExceeded(f"Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MOST_AUDIENCES}")
     if len(provider.thumbprints) > MOST_THUMBPRINTS:

@@ -23,6 +23,7 @@ MAIN_METRIC = {
     "memory": "resident MiB",
     "slow": "above idle MiB",
     "tags": "rps",
+    "access": "rps",
 }
 PEER = "d3"
 
@@ -114,9 +115,9 @@ def _line(
     samples: Sequence[Sample], case: str, server: str, main: str, others: Sequence[str]
 ) -> Iterator[str]:
     value = spread(samples, case, server, main)
-    if not value:
+    if not value and not any(spread(samples, case, server, metric) for metric in others):
         return
-    cells = [case, server, _number(value.median), _between(value)]
+    cells = [case, server, _number(value.median), _between(value)] if value else [case, server, "", ""]
     compared = ratio(samples, case, server, PEER, main) if server != PEER else None
     cells += [f"**{_number(compared.median)}**", _between(compared)] if compared else ["", ""]
     for metric in others:

@@ -28,7 +28,8 @@ from moorage.access.passwords import Passwords, password_for
 from moorage.access.policies.compile import compile_policy
 from moorage.access.policies.decide import Asked, Caller, PolicySet, decide
 from moorage.access.signatures import Signatures
-from moorage.base.http import Arrival, Request as WireRequest
+from moorage.base.http import Arrival
+from moorage.base.http import Request as WireRequest
 from moorage.config import Settings
 from moorage.server.app import Installation, opened
 

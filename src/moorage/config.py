@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
+from moorage.access.organization import Organization, OrganizationMisconfigured, organization_in
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.remote.addresses import Allowed
@@ -177,6 +178,10 @@ class Settings:
         default=None,
         metadata={"help": "File of certificate authorities of identity providers, besides the system's."},
     )
+    name_denying_policy: bool = field(
+        default=False,
+        metadata={"help": "Say in a refusal which policy denies it, to callers of the same account."},
+    )
     allow_missing_references: bool = field(
         default=False,
         metadata={"help": "Accept manifests whose layers or children are not there (sparse indexes)."},
@@ -191,6 +196,8 @@ class Settings:
     """Names of registries, without port: `"registry.example" = "123456789012/eu-west-1"`."""
     listeners: tuple[PrivateListener, ...] = field(default=(), metadata=_FILE_ONLY)
     endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
+    organization: Organization = field(default=Organization(), metadata=_FILE_ONLY)
+    """With the levels of `[[control_policies]]`."""
 
     @classmethod
     def load(cls, options: Mapping[str, Any], environment: Mapping[str, str], file: Path | None) -> Settings:
@@ -298,6 +305,12 @@ def _from_file(file: Path) -> dict[str, Any]:
         values = tomllib.loads(file.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise InvalidSettings(f"{file} cannot be read: {error}") from None
+    try:
+        organization = organization_in(
+            values.pop("organization", {}), values.pop("control_policies", []), file.parent
+        )
+    except OrganizationMisconfigured as error:
+        raise InvalidSettings(f"{file}: {error}") from None
     unknown = sorted(values.keys() - _FIELDS.keys())
     if unknown:
         raise InvalidSettings(f"{file}: there is no setting called {', '.join(unknown)}")
@@ -314,7 +327,7 @@ def _from_file(file: Path) -> dict[str, Any]:
             values["endpoints"] = tables_in(values["endpoints"], listeners)
         except EndpointMisconfigured as error:
             raise InvalidSettings(str(error)) from None
-    return values
+    return {**values, "organization": organization}
 
 
 def _aliases(table: Any) -> dict[str, Registry]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from moorage.access.authorizer import IMAGE_TAG, Context
 from moorage.access.call import Call
+from moorage.access.grants import account_of
 from moorage.access.policies.decide import Decision
 from moorage.access.policies.denial import because
-from moorage.access.principals import Principal
 from moorage.base.errors import AccessDenied
 
 _AS_BEFORE = Decision(allowed=True)
@@ -21,7 +21,7 @@ async def authorize(call: Call, action: str, resource: str, context: Context | N
     """
     decision = await decision_on(call, action, resource, context)
     if not decision.allowed:
-        raise denied(call.principal, action, resource, decision)
+        raise denied(call, action, resource, decision)
 
 
 async def allows(call: Call, action: str, resource: str, context: Context | None = None) -> bool:
@@ -47,7 +47,12 @@ async def decision_on(call: Call, action: str, resource: str, context: Context |
     return await authorizer.decide(call.principal, action, resource, call.account, call.around, context)
 
 
-def denied(principal: Principal, action: str, resource: str, decision: Decision) -> AccessDenied:
+def denied(call: Call, action: str, resource: str, decision: Decision) -> AccessDenied:
+    is_own = account_of(resource) in ("", call.principal.account)
+    names_source = call.limits.names_denying_policy and is_own
     return AccessDenied(
-        principal=principal.arn, action=action, resource=resource, because=because(decision, action)
+        principal=call.principal.arn,
+        action=action,
+        resource=resource,
+        because=because(decision, action, names_source=names_source),
     )

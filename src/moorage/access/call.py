@@ -45,6 +45,8 @@ class Limits:
     allow_missing_references: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False
+    names_denying_policy: bool = False
+    """To callers of the account that the policy is in (AWS does since 2026; parsers of older texts are none the worse)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ async def refuse_lock_out(call: Call, text: str, arn: str) -> None:
         instead=(compile_policy(text, "repository", source=arn),),
     )
     if decision.explicit:
-        why = denied(call.principal, action, arn, decision)
+        why = denied(call, action, arn, decision)
         raise InvalidParameter(
             at=_MEMBER,
             constraint=f"it would keep you from setting another; use force to set it all the same. {why}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("moorage").setLevel(logging.INFO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds keys: a crash must not write it to disk
     with clear_errors(settings):
         if make_first_certificate(settings):
             say(

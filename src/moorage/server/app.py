@@ -25,7 +25,6 @@ from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.endpoints.table import EndpointMisconfigured
 from moorage.access.epochs import Epochs
 from moorage.access.grants import StoredGrants
-from moorage.access.organization import Organization
 from moorage.access.passwords import Passwords
 from moorage.access.sessions import Sessions
 from moorage.access.signatures import Signatures
@@ -118,7 +117,7 @@ async def opened(
             epochs=epochs,
             sessions=Sessions(db, tokens, epochs, system_clock),
             endpoints=_endpoints(settings, db, epochs, default),
-            authorizer=Authorizer(StoredGrants(db, epochs, Organization()), epochs),
+            authorizer=Authorizer(StoredGrants(db, epochs, settings.organization), epochs),
             usage=Usage(db),
             provider_keys=ProviderKeys(identity_providers, system_clock),
             process=secrets.token_hex(8),
@@ -141,6 +140,13 @@ class Beside:
     db: Database
     epochs: Epochs
     credentials: Credentials
+
+    async def default_account(self) -> str:
+        """Raise `Corrupted` for a data directory that has none."""
+        known = await self.credentials.default_account()
+        if known is None:
+            raise Corrupted(what="default account")
+        return known[0]
 
 
 @asynccontextmanager
@@ -186,6 +192,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             application.outgoing.close()
+            await installation.services.usage.write()
 
 
 class Application:
@@ -281,6 +288,7 @@ def _limits(settings: Settings) -> Limits:
         allow_missing_references=settings.allow_missing_references,
         strict_immutable=settings.strict_immutable,
         aws_quotas=settings.quotas == "aws",
+        names_denying_policy=settings.name_denying_policy,
     )
 
 

@@ -17,7 +17,7 @@ from moorage.base.clock import HOUR
 from moorage.base.errors import AccessDenied
 from moorage.base.http import Arrival
 
-from ..registry.memory import call_of, in_memory
+from ..registry.memory import call_of, in_memory, with_limits
 from ..registry.registry import ACCOUNT, REGION, MemoryRegistry
 
 OWN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
@@ -175,3 +175,13 @@ async def test_a_session_policy_narrows(registry: MemoryRegistry) -> None:
     assert await allows(narrowed, "ecr:BatchGetImage", OWN)
     assert not await allows(narrowed, "ecr:PutImage", OWN)
     assert not await allows(narrowed, "iam:CreateUser", "*")
+
+
+@in_memory
+async def test_a_refusal_names_the_denying_policy_to_its_own_account_if_told_to(registry: MemoryRegistry) -> None:
+    with_limits(registry, names_denying_policy=True)
+    deny = document({"Effect": "Deny", "Action": "ecr:PutImage", "Resource": "*"})
+    call = await user(registry, document(allow("ecr:*")), deny)
+
+    with pytest.raises(AccessDenied, match=r"with an explicit deny in an identity-based policy: .*p1$"):
+        await authorize(replace(call, services=registry.services), "ecr:PutImage", OWN)

@@ -124,7 +124,8 @@ def _content(node: Node, value: Any) -> Iterator[str]:
 def encode_error(error: MoorageError, request_id: str) -> Reply:
     own = (error.code().removesuffix("Exception"), error.status, "")
     code, status, before = _COMMON.get(error.code(), own)
-    text = f"{before} {error}" if before else str(error)
+    # EC2 names no resource where it could only be any (seen in its answers to DescribeVpcs).
+    text = f"{before} {error}".strip().replace(" on resource: * ", " ", 1)
     body = (
         f"{_DECLARATION}<Response><Errors><Error><Code>{code}</Code><Message>{text_of(text)}</Message></Error>"
         f"</Errors><RequestID>{request_id}</RequestID></Response>"

@@ -171,6 +171,15 @@ def test_errors_are_named_as_ec2_names_them(error: MoorageError, status: int, co
     assert root.findtext("RequestID") == "r-1"
 
 
+def test_a_denial_names_no_resource_that_is_any() -> None:
+    root = ElementTree.fromstring(content(refusal("ec2", DENIED, "r-1")))
+
+    assert root.findtext("Errors/Error/Message") == (
+        "You are not authorized to perform this operation. User: arn:aws:iam::1:user/a is not authorized to perform: "
+        "ec2:DescribeTags because"
+    )
+
+
 def test_other_operations_of_ec2_are_unknown() -> None:
     with pytest.raises(UnknownOperation):
         find_operation(None, "RunInstances", VERSION)

@@ -26,9 +26,11 @@ class Application:
     handler: Handler
     outgoing: Outgoing = field(default_factory=lambda: Outgoing(1, 1))
     errors: list[BaseException] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
 
     async def __call__(self, scope: dict[str, Any], receive: object, send: object) -> None:
         exchange: Exchange = scope["extensions"]["moorage"]
+        self.arrivals.append(exchange.arrival)
         try:
             reply = await self.handler(exchange.body)
         except ConnectionError as error:

@@ -105,6 +105,25 @@ def _only(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _older_than(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--older-than", metavar="DAYS", help="Only keys that are at least so old.")
+
+
+def _revoked(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--user", metavar="NAME", help="End what was issued to a user: sessions and passwords.")
+    what.add_argument("--role", metavar="NAME", help="End what was issued to a role: sessions and passwords.")
+    what.add_argument("--session", metavar="ID", help="End one session, by its key id ASIA…")
+    what.add_argument("--key", metavar="ID", help="Switch off an access key AKIA…, and what was made with it.")
+    parser.add_argument("--before", metavar="TIME", help="Issued before that time, ISO 8601. Default: now.")
+    parser.add_argument("--force", action="store_true", help="Also the last active key of its account.")
+    _of_account(parser)
+
+
+def _of_account(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", dest="id", metavar="ID", help="The account. Default: the default one.")
+
+
 _ALL = partial(add_settings, names=tuple(FIELDS))
 _STORED = partial(add_settings, names=("data", "listen", "account", "region", "hostname", "root_key_file"))
 _OPENED = partial(add_settings, names=("data", "root_key_file"))
@@ -185,6 +204,18 @@ COMMANDS = (
         (_OPENED, _json),
     ),
     Command(
+        "revoke",
+        "revoke",
+        "end sessions and passwords, or switch off an access key",
+        "Take access back at once. A running server refuses what was ended within half a second.\n"
+        "The users and roles stay, and can log in again with what holds.",
+        "moorage revoke --user ci\n"
+        "moorage revoke --role deploy --before 2026-11-24T20:00:00Z\n"
+        "moorage revoke --session ASIA0123456789ABCDEF\n"
+        "moorage revoke --key AKIA0123456789ABCDEF",
+        (_revoked, _OPENED, _json),
+    ),
+    Command(
         "certs",
         None,
         "make and list certificates",
@@ -234,6 +265,16 @@ COMMANDS = (
         "List the certificates that are served, with their names and when they expire.",
         "moorage certs list\nmoorage certs list --json",
         (partial(add_settings, names=("data", "certificates")), _json),
+    ),
+    Command(
+        "keys",
+        "keys",
+        "list access keys, how old they are and when they were last used",
+        "List the access keys of all accounts, the oldest first. A key is replaced, not changed: its age\n"
+        "is the time since the last rotation. Works beside the running server, which writes down the last\n"
+        "use every minute.",
+        "moorage keys\nmoorage keys --older-than 90 --json",
+        (_older_than, _OPENED, _json),
     ),
     Command(
         "oidc",

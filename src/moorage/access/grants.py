@@ -152,9 +152,9 @@ def registry_arn(account: str, region: str) -> str:
 
 
 def account_of(arn: str) -> str:
-    """arn:partition:service:region:ACCOUNT:resource"""
+    """arn:partition:service:region:ACCOUNT:resource. Empty where there is none: AWS's policies are everybody's own."""
     parts = arn.split(":", 5)
-    return parts[4] if len(parts) == 6 else ""
+    return parts[4] if len(parts) == 6 and parts[4] != "aws" else ""
 
 
 def _compiled(document: str | None, kind: PolicyKind, source: str) -> Policy:

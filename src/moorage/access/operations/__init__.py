@@ -16,6 +16,7 @@ from moorage.access.operations import (
     service_linked_roles,
     sts,
     users,
+    web_identity,
 )
 
 MODULES = (
@@ -34,4 +35,5 @@ MODULES = (
     service_linked_roles,
     sts,
     users,
+    web_identity,
 )

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
-from moorage.access.organization import Organization, OrganizationMisconfigured, organization_in
+from moorage.access.organization_table import (
+    OrganizationMisconfigured,
+    OrganizationTable,
+    organization_in,
+)
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.remote.addresses import Allowed
@@ -196,7 +200,7 @@ class Settings:
     """Names of registries, without port: `"registry.example" = "123456789012/eu-west-1"`."""
     listeners: tuple[PrivateListener, ...] = field(default=(), metadata=_FILE_ONLY)
     endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
-    organization: Organization = field(default=Organization(), metadata=_FILE_ONLY)
+    organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
 
     @classmethod

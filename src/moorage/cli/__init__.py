@@ -1,5 +1,11 @@
 """The command line."""
 
-from moorage.cli.program import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import importlib
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`moorage`. Loaded when it is called: the credential helper lives in this package too, and is to be fast."""
+    return int(importlib.import_module("moorage.cli.program").main(argv))

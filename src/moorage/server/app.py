@@ -25,6 +25,8 @@ from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.endpoints.table import EndpointMisconfigured
 from moorage.access.epochs import Epochs
 from moorage.access.grants import StoredGrants
+from moorage.access.organization import Organization, organization_of
+from moorage.access.organization_table import OrganizationMisconfigured
 from moorage.access.passwords import Passwords
 from moorage.access.sessions import Sessions
 from moorage.access.signatures import Signatures
@@ -86,6 +88,7 @@ async def opened(
 
     Raise `DataDirectoryInUse`, `SchemaTooNew` or `RootKeyUnusable`; each says what to do.
     """
+    organization = read_organization(settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     root = _root_key(settings)
     db = await connect(f"sqlite:///{settings.database.resolve()}", Statements.discover())
@@ -117,7 +120,7 @@ async def opened(
             epochs=epochs,
             sessions=Sessions(db, tokens, epochs, system_clock),
             endpoints=_endpoints(settings, db, epochs, default),
-            authorizer=Authorizer(StoredGrants(db, epochs, settings.organization), epochs),
+            authorizer=Authorizer(StoredGrants(db, epochs, organization), epochs),
             usage=Usage(db),
             provider_keys=ProviderKeys(identity_providers, system_clock),
             process=secrets.token_hex(8),
@@ -245,6 +248,14 @@ class Application:
 
     def next_request_id(self) -> bytes:
         return self._recorder.next_request_id()
+
+
+def read_organization(settings: Settings) -> Organization:
+    """Raise `InvalidSettings` with the file that is wrong."""
+    try:
+        return organization_of(settings.organization)
+    except OrganizationMisconfigured as error:
+        raise InvalidSettings(str(error)) from None
 
 
 def _root_key(settings: Settings, may_create: bool = True) -> RootKey:

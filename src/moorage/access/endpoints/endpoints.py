@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -27,7 +26,26 @@ from moorage.base.http import Arrival
 from moorage.store.db.api import Database
 
 _log = logging.getLogger("moorage")
-_Bound = dict[tuple[str, str], list[Endpoint]]
+
+
+class _Bound:
+    """Endpoints by what a request may show of them; each look is one in a dictionary."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[str, str, str], Endpoint] = {}
+        self._by_identity: dict[tuple[str, str, str], Endpoint] = {}
+
+    def add(self, listener: str, endpoint: Endpoint) -> None:
+        """In the order in which they go before each other (4)."""
+        self._by_id[listener, endpoint.service, endpoint.id] = endpoint
+        self._by_identity.setdefault((listener, endpoint.service, endpoint.identity), endpoint)
+
+    def find(self, arrival: Arrival, service: str) -> Endpoint | None:
+        if arrival.vpce:  # 2
+            named = self._by_id.get((arrival.listener, service, arrival.vpce))
+            return named if named is not None and named.identity in ("", arrival.identity) else None
+        for_it = self._by_identity.get((arrival.listener, service, arrival.identity))  # 3
+        return for_it or self._by_identity.get((arrival.listener, service, ""))
 
 
 class Endpoints:
@@ -48,8 +66,7 @@ class Endpoints:
         self._refreshing = asyncio.Lock()
         self._seen = -1
         self.configured = tuple(_compiled(endpoint) for endpoint in configured)
-        self._bound: _Bound = {}
-        self._bind(())
+        self._bound = self._bind(())
 
     def find(self, arrival: Arrival, *services: str) -> Endpoint | None:
         """The endpoint of a request for the first of `services` that one carries; None on a public listener.
@@ -59,15 +76,9 @@ class Endpoints:
         if not arrival.listener:  # 1
             return None
         for service in services:
-            # 4: they are bound in that order
-            matching = [
-                endpoint
-                for endpoint in self._bound.get((arrival.listener, service), ())
-                if (not arrival.vpce or endpoint.id == arrival.vpce)  # 2
-                and endpoint.identity in ("", arrival.identity)  # 3
-            ]
-            if matching:
-                return next((endpoint for endpoint in matching if endpoint.identity), matching[0])  # 3
+            found = self._bound.find(arrival, service)
+            if found is not None:
+                return found
         raise EndpointRefused(service=" or ".join(services))
 
     @property
@@ -83,7 +94,8 @@ class Endpoints:
         async with self._refreshing:
             epoch = self._epochs.of(self._account)  # before the facts
             if self._seen != epoch:
-                self._bind([_compiled(each) for each in await stored.all_of(self._db, self._account)])
+                made = await stored.all_of(self._db, self._account)
+                self._bound = self._bind([_compiled(each) for each in made])
                 self._seen = epoch
 
     def is_bound(self, endpoint: Endpoint) -> bool:
@@ -91,16 +103,12 @@ class Endpoints:
         mine = endpoint.is_configured or endpoint.account == self._account
         return mine and not self._listeners.isdisjoint(endpoint.listeners)
 
-    def listeners_of(self, account: str) -> frozenset[str]:
-        """The private listeners that endpoints of the account can be bound to by a call."""
-        return self._listeners if account == self._account else frozenset()
-
-    def _bind(self, made: Iterable[Endpoint]) -> None:
-        bound: _Bound = defaultdict(list)
+    def _bind(self, made: Iterable[Endpoint]) -> _Bound:
+        bound = _Bound()
         for endpoint in (*self.configured, *made):
             for listener in self._listeners.intersection(endpoint.listeners):
-                bound[listener, endpoint.service].append(endpoint)
-        self._bound = dict(bound)
+                bound.add(listener, endpoint)
+        return bound
 
 
 def _compiled(endpoint: Endpoint) -> Endpoint:

@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import boto3
 import pytest
@@ -52,6 +53,17 @@ COMMON_ERRORS = {
     "UnrecognizedClientException",
     "UnsupportedOperationException",
 }
+COMMON_QUERY_ERRORS = {
+    "AccessDenied",
+    "InvalidClientTokenId",
+    "InvalidParameterValue",
+    "MalformedInput",
+    "SignatureDoesNotMatch",
+    "UnsupportedOperation",
+    "ValidationError",
+}
+# What AWS's model does not declare: the first is an old error of AWS, the second our own (docs/differences.md).
+UNDECLARED = {"GetAccessKeyLastUsed": {"NoSuchEntity"}, "DeleteAccessKey": {"InvalidInput"}}
 
 
 def sha256(content: bytes | str) -> str:
@@ -184,6 +196,10 @@ class Api:
     @property
     def ecr(self) -> Any:
         return self.client("ecr")
+
+    @property
+    def iam(self) -> Any:
+        return self.client("iam")
 
     @property
     def registry_host(self) -> str:
@@ -340,7 +356,10 @@ def check_shape(shape: Any, value: Any, path: str) -> None:
 
 def check_answer(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
     """boto3's `before-parse`: raises inside of the call."""
-    if operation_model.service_model.metadata["protocol"] != "json":
+    protocol = operation_model.service_model.metadata["protocol"]
+    if protocol == "query":
+        check_xml_answer(operation_model, response_dict)
+    if protocol != "json":
         return
     status, name = response_dict["status_code"], operation_model.name
     body = json.loads(response_dict["body"])
@@ -357,6 +376,65 @@ def check_answer(operation_model: Any, response_dict: Mapping[str, Any], **_: An
     assert body["__type"] == headers["x-amzn-errortype"]
     declared = {shape.name for shape in operation_model.error_shapes} | COMMON_ERRORS
     assert body["__type"] in declared, f"{name} does not declare {body['__type']}"
+
+
+def check_xml_answer(operation_model: Any, response_dict: Mapping[str, Any]) -> None:
+    """The same for IAM and STS."""
+    name, namespace = operation_model.name, operation_model.service_model.metadata["xmlNamespace"]
+    headers = {key.lower(): value for key, value in response_dict["headers"].items()}
+    assert headers["content-type"] == "text/xml"
+    root = ElementTree.fromstring(response_dict["body"])
+    for element in root.iter():
+        assert element.tag.startswith(f"{{{namespace}}}"), element.tag
+        element.tag = element.tag.removeprefix(f"{{{namespace}}}")
+    if response_dict["status_code"] == 200:
+        assert [element.tag for element in root] == [f"{name}Result", "ResponseMetadata"]
+        assert root.findtext("ResponseMetadata/RequestId") == headers["x-amzn-requestid"]
+        if operation_model.output_shape is None:
+            assert len(root[0]) == 0, f"{name} answers nothing"
+            return
+        check_shape(operation_model.output_shape, value_of(root[0], operation_model.output_shape, name), name)
+        return
+    assert root.tag == "ErrorResponse"
+    assert root.findtext("RequestId") == headers["x-amzn-requestid"]
+    assert root.findtext("Error/Type") in ("Sender", "Receiver")
+    codes = {
+        shape.metadata.get("error", {}).get("code", shape.name) for shape in operation_model.error_shapes
+    }
+    code = root.findtext("Error/Code")
+    assert code in codes | COMMON_QUERY_ERRORS | UNDECLARED.get(name, set()), (
+        f"{name} does not declare {code}"
+    )
+
+
+def value_of(element: Any, shape: Any, path: str) -> Any:
+    """An XML element as the JSON it would be, by its shape."""
+    kind, text = shape.type_name, element.text or ""
+    if kind == "structure":
+        assert len({child.tag for child in element}) == len(element), f"{path} has a member twice"
+        unknown = [child.tag for child in element if child.tag not in shape.members]
+        assert not unknown, f"{path}: the model has no {unknown}"
+        return {
+            child.tag: value_of(child, shape.members[child.tag], f"{path}.{child.tag}") for child in element
+        }
+    if kind == "list":
+        assert {child.tag for child in element} <= {"member"}, path
+        return [value_of(child, shape.member, f"{path}[{n}]") for n, child in enumerate(element)]
+    if kind == "map":
+        assert {child.tag for child in element} <= {"entry"}, path
+        return {
+            entry.findtext("key"): value_of(entry.find("value"), shape.value, f"{path}.value")
+            for entry in element
+        }
+    assert len(element) == 0, f"{path} is a {kind}"
+    if kind == "boolean":
+        return {"true": True, "false": False}[text]
+    if kind in ("integer", "long"):
+        return int(text)
+    if kind == "timestamp":
+        assert text.endswith("Z"), f"{path} is {text}"
+        return datetime.fromisoformat(text).timestamp()
+    return text
 
 
 # Fixtures

@@ -64,7 +64,7 @@ async def _trust(
     settings: Settings, account: str | None, issuer: str, audiences: list[str], jwks: str
 ) -> Provider:
     async with opened_beside(settings) as beside:
-        chosen = account or await _default_account(beside)
+        chosen = account or await beside.default_account()
         try:
             return await _create_or_change(beside, chosen, issuer, audiences, jwks)
         except (EntityAlreadyExists, InvalidInput, LimitExceeded) as error:
@@ -84,10 +84,3 @@ async def _create_or_change(
         if known is not None:
             return await providers.change(tx, known, audiences=audiences, jwks=jwks)
         return await providers.create(tx, account, issuer, system_clock(), audiences=audiences, jwks=jwks)
-
-
-async def _default_account(beside: Beside) -> str:
-    default = await beside.credentials.default_account()
-    if default is None:
-        raise Failed("there is no account yet: run `moorage init`")
-    return default[0]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from moorage.access.identities.aws_managed import all_aws_managed, aws_managed, document_of
+from moorage.access.identities.aws_managed import AwsManagedPolicy, all_aws_managed, aws_managed, document_of
+from moorage.access.policies.document import parse
 
 ECR = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistry"
 
@@ -93,3 +94,8 @@ def test_only_those_of_service_linked_roles_cannot_be_attached() -> None:
         "ECRReplicationServiceRolePolicy",
         "ECRTemplateServiceRolePolicy",
     }
+
+
+@pytest.mark.parametrize("policy", all_aws_managed(), ids=lambda policy: policy.name)
+def test_their_documents_are_ones_that_may_be_stored(policy: AwsManagedPolicy) -> None:
+    assert parse(policy.document, "identity").version == "2012-10-17"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import socket
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from ...conftest import Need, Run, Server, ecr_password, running
 
 SERVICE = "com.amazonaws.us-east-1.ecr.api"
 WRITTEN = "vpce-0a1b2c3d4e5f60718"
+OPEN, SHUT = "vpce-00000000000000001", "vpce-00000000000000002"
 REFUSED = "The private endpoint does not carry {}"
 
 
@@ -41,8 +46,14 @@ def lan() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(lan: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With a private listener `lan`, which carries sts and iam from the start, and IAM for reading only."""
+def balancer() -> str:
+    return f"127.0.0.1:{port()}"
+
+
+@pytest.fixture(scope="module")
+def server(lan: str, balancer: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With a private listener `lan`, which carries sts and iam from the start, and IAM for reading only; and one behind
+    a balancer, with an open endpoint for the registry and a shut one."""
     folder = tmp_path_factory.mktemp("private")
     document = folder / "policy.json"
     document.write_text(policy(statement("iam:List*"), statement("sts:*")))
@@ -59,6 +70,27 @@ def server(lan: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         listener = "lan"
         services = ["sts", "iam"]
         network = "vpc-written"
+        policy = "{document}"
+
+        [[listeners]]
+        name = "balancer"
+        listen = "{balancer}"
+        proxy_protocol = true
+        trusted_proxies = ["127.0.0.1/32"]
+
+        [[endpoints]]
+        id = "{OPEN}"
+        name = "open"
+        listener = "balancer"
+        services = ["ecr.dkr"]
+        network = "vpc-open"
+
+        [[endpoints]]
+        id = "{SHUT}"
+        name = "shut"
+        listener = "balancer"
+        services = ["ecr.dkr"]
+        network = "vpc-shut"
         policy = "{document}"
         """
     )
@@ -117,7 +149,7 @@ def test_a_listener_carries_a_service_from_when_it_has_an_endpoint(
     id_ = ec2.create_vpc_endpoint(VpcId="vpc-1", ServiceName=SERVICE, SubnetIds=["lan"])["VpcEndpoint"][
         "VpcEndpointId"
     ]
-    assert inside("ecr").describe_repositories()["repositories"] == []
+    assert "repositories" in inside("ecr").describe_repositories()
 
     assert ec2.delete_vpc_endpoints(VpcEndpointIds=[id_])["Unsuccessful"] == []
     assert refused(inside("ecr").describe_repositories)[2] == REFUSED.format("ecr.api")
@@ -139,6 +171,43 @@ def test_the_registry_itself_is_another_service(
     ec2.delete_vpc_endpoints(VpcEndpointIds=[id_])
 
 
+def proxied(endpoint: str, source: str = "10.1.2.3") -> bytes:
+    """The header of a balancer, PROXY version 2, that says by which endpoint a connection came."""
+    addresses = socket.inet_aton(source) + socket.inet_aton("10.0.0.1") + struct.pack("!HH", 50_000, 443)
+    value = b"\x01" + endpoint.encode()
+    content = addresses + (b"\xea" + struct.pack("!H", len(value)) + value if endpoint else b"")
+    return b"\r\n\r\n\x00\r\nQUIT\n" + b"\x21\x11" + struct.pack("!H", len(content)) + content
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status", "says"),
+    [
+        (OPEN, 200, "by-balancer"),
+        (SHUT, 403, "because no VPC endpoint policy allows the ecr:ListImages action"),
+        ("", 200, "by-balancer"),
+        (WRITTEN, 403, REFUSED.format("ecr.dkr")),
+        ("vpce-00000000000000009", 403, REFUSED.format("ecr.dkr")),
+    ],
+)
+def test_a_balancer_says_which_endpoint_it_is(
+    server: Server, balancer: str, endpoint: str, status: int, says: str
+) -> None:
+    with suppress(ClientError):
+        server.client("ecr").create_repository(repositoryName="by-balancer")
+    password = base64.b64encode(f"AWS:{ecr_password(server.client('ecr'))}".encode()).decode()
+    host, _, number = balancer.partition(":")
+
+    with socket.create_connection((host, int(number)), timeout=10) as connection:
+        connection.sendall(proxied(endpoint))
+        answer = http.client.HTTPConnection(host, int(number))
+        answer.sock = connection
+        answer.request("GET", "/v2/by-balancer/tags/list", headers={"Authorization": f"Basic {password}"})
+        response = answer.getresponse()
+        body = response.read().decode()
+
+    assert (response.status, says in body) == (status, True), body
+
+
 def test_the_policy_of_an_endpoint_holds_for_what_comes_by_it_from_the_next_request(
     server: Server, ec2: Any, made: str, inside: Callable[[str], Any]
 ) -> None:
@@ -150,7 +219,7 @@ def test_the_policy_of_an_endpoint_holds_for_what_comes_by_it_from_the_next_requ
     status, code, text = refused(ecr.delete_repository, repositoryName="by-endpoint")
     assert (status, code) == (400, "AccessDeniedException")
     assert "because no VPC endpoint policy allows the ecr:DeleteRepository action" in text
-    assert [each["repositoryName"] for each in ecr.describe_repositories()["repositories"]] == ["by-endpoint"]
+    assert ecr.describe_repositories(repositoryNames=["by-endpoint"])["repositories"]
     ec2.modify_vpc_endpoint(
         VpcEndpointId=made,
         PolicyDocument=policy(statement("*"), statement("ecr:DeleteRepository", "Deny")),
@@ -301,7 +370,9 @@ def test_paginators_and_tags_of_boto3_work(ec2: Any, made: str) -> None:
     pages = ec2.get_paginator("describe_vpc_endpoints").paginate(PaginationConfig={"PageSize": 1})
 
     found = {each["VpcEndpointId"]: each["Tags"] for page in pages for each in page["VpcEndpoints"]}
-    assert found == {WRITTEN: [{"Key": "Name", "Value": "lan"}], made: [{"Key": "team", "Value": "a<b"}]}
+    assert found.keys() == {OPEN, SHUT, WRITTEN, made}
+    assert found[WRITTEN] == [{"Key": "Name", "Value": "lan"}]
+    assert found[made] == [{"Key": "team", "Value": "a<b"}]
     assert ec2.describe_tags()["Tags"] == [
         {"Key": "team", "ResourceId": made, "ResourceType": "vpc-endpoint", "Value": "a<b"}
     ]

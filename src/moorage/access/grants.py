@@ -131,19 +131,24 @@ class StoredGrants:
             if row is not None:
                 policies.append(_compiled(row[0], "registry", registry_arn(owner, region)))
         elif len(parts) == 6 and parts[2] == "iam":
-            context |= await self._identity_tags(owner, parts[5])
+            context |= await self._identity_keys(owner, parts[5])
         return Facts(owner, tuple(policies), self._organization.rcps_of(owner), context)
 
-    async def _identity_tags(self, account: str, named: str) -> dict[str, str]:
+    async def _identity_keys(self, account: str, named: str) -> dict[str, str]:
         kind, _, rest = named.partition("/")
         kinds: dict[str, Kind] = {"user": "user", "role": "role"}
         if kind not in kinds:
             return {}
         entity = await entities.find(self._db, account, kinds[kind], rest.rpartition("/")[2])
-        rows = await self._db.all("identities.tags_of", {"owner": entity.id}) if entity else []
-        return {
-            f"{service}:resourcetag/{key.lower()}": value for key, value in rows for service in ("aws", "iam")
+        if entity is None:
+            return {}
+        found = {
+            f"{service}:resourcetag/{key.lower()}": value
+            for key, value in await self._db.all("identities.tags_of", {"owner": entity.id})
+            for service in ("aws", "iam")
         }
+        # What a request sets in its place (PutUserPermissionsBoundary) is in the request's own context, and wins.
+        return found | {"iam:permissionsboundary": entity.boundary} if entity.boundary else found
 
 
 def registry_arn(account: str, region: str) -> str:

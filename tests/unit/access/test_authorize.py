@@ -178,10 +178,39 @@ async def test_a_session_policy_narrows(registry: MemoryRegistry) -> None:
 
 
 @in_memory
-async def test_a_refusal_names_the_denying_policy_to_its_own_account_if_told_to(registry: MemoryRegistry) -> None:
+async def test_a_refusal_names_the_denying_policy_to_its_own_account_if_told_to(
+    registry: MemoryRegistry,
+) -> None:
     with_limits(registry, names_denying_policy=True)
     deny = document({"Effect": "Deny", "Action": "ecr:PutImage", "Resource": "*"})
     call = await user(registry, document(allow("ecr:*")), deny)
 
     with pytest.raises(AccessDenied, match=r"with an explicit deny in an identity-based policy: .*p1$"):
         await authorize(replace(call, services=registry.services), "ecr:PutImage", OWN)
+
+
+@in_memory
+async def test_the_boundary_of_a_user_is_asked_for_when_the_request_sets_none(
+    registry: MemoryRegistry,
+) -> None:
+    """iam:PermissionsBoundary: whoever may only work on bounded users cannot take the bound away, or lift it."""
+    bound = f"arn:aws:iam::{ACCOUNT}:policy/bound"
+    only_bounded = {"StringEquals": {"iam:PermissionsBoundary": bound}}
+    call = await user(
+        registry,
+        document(allow("iam:*", Condition=only_bounded)),
+        document({"Effect": "Deny", "Action": "iam:DeleteUserPermissionsBoundary", "Resource": "*"}),
+    )
+    async with registry.services.epochs.changing(ACCOUNT) as tx:
+        bounded = await entities.insert(tx, ACCOUNT, "user", "bounded", 0, boundary=bound)
+        free = await entities.insert(tx, ACCOUNT, "user", "free", 0)
+
+    assert await allows(call, "iam:PutUserPolicy", bounded.arn)
+    assert not await allows(call, "iam:PutUserPolicy", free.arn)
+    assert not await allows(
+        call, "iam:PutUserPermissionsBoundary", bounded.arn, {"iam:permissionsboundary": bound + "less"}
+    )
+    assert await allows(
+        call, "iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/n", {"iam:permissionsboundary": bound}
+    )
+    assert not await allows(call, "iam:DeleteUserPermissionsBoundary", bounded.arn)

@@ -18,6 +18,7 @@ from typing import Protocol
 from moorage.access.epochs import Epochs
 from moorage.access.grants import Facts, Grants, StoredGrants, account_of
 from moorage.access.policies.compile import Policy
+from moorage.access.policies.context import is_lasting
 from moorage.access.policies.decide import Asked, Decision, PolicySet, decide
 from moorage.access.principals import Principal
 from moorage.base.http import Arrival
@@ -39,7 +40,10 @@ _RECOVERY = frozenset(
 """What a resource's own policy cannot keep the root of its account from: somebody must be able to mend it."""
 _REMEMBERED = 65_536
 _OF_CONNECTION = frozenset({"aws:sourceip", "aws:vpcsourceip", "aws:securetransport"})
-_OF_REQUEST = frozenset({"aws:currenttime", "aws:epochtime", "aws:useragent", "aws:referer", "aws:tagkeys"})
+_OF_PLACE = frozenset(
+    {"aws:requestedregion", "aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount"}
+)
+"""The same for all that is remembered in one place."""
 
 
 class Endpoint(Protocol):
@@ -82,7 +86,7 @@ class Authorizer:
     def __init__(self, stored: StoredGrants, epochs: Epochs) -> None:
         self._stored = stored
         self._epochs = epochs
-        self._memories: dict[tuple[str, str, str, str], _Memory] = {}
+        self._memories: dict[tuple[str, str, str, str, str], _Memory] = {}
 
     def remembered(
         self, principal: Principal, action: str, resource: str, around: Circumstances, tag: str = ""
@@ -161,7 +165,7 @@ class Authorizer:
         reads: frozenset[str],
         allowed: bool,
     ) -> None:
-        if reads & _OF_REQUEST or any(key in reads for key in context if key != IMAGE_TAG):
+        if not all(map(_is_told_apart, reads)) or any(key in reads for key in context if key != IMAGE_TAG):
             return
         tag = context.get(IMAGE_TAG, "")
         if IMAGE_TAG in reads and not isinstance(tag, str):
@@ -181,13 +185,18 @@ class Authorizer:
         memory.allowed[_part(memory, around.arrival, tag if isinstance(tag, str) else "")] = allowed
 
 
+def _is_told_apart(key: str) -> bool:
+    """Also a key that this request lacks: the next may have it. So one that nobody has listed is not remembered."""
+    return key == IMAGE_TAG or key in _OF_CONNECTION or key in _OF_PLACE or is_lasting(key)
+
+
 def _place(
     principal: Principal, action: str, resource: str, around: Circumstances
-) -> tuple[str, str, str, str]:
-    """Under which a decision is remembered. `*` is another resource in each region."""
+) -> tuple[str, str, str, str, str]:
+    """Under which a decision is remembered."""
     endpoint = around.endpoint
-    named = resource if resource != "*" else f"*{around.region}"
-    return principal.access_key_id, action, named, endpoint.id if endpoint is not None else ""
+    through = endpoint.id if endpoint is not None else ""
+    return principal.access_key_id, action, resource, around.region, through
 
 
 def _is_same(one: _Memory, other: _Memory) -> bool:

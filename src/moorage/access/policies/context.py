@@ -9,6 +9,7 @@ from moorage.access.policies.variables import Context
 _LASTING = frozenset(
     {
         "aws:federatedprovider",
+        "aws:multifactorauthpresent",
         "aws:principalaccount",
         "aws:principalarn",
         "aws:principalisawsservice",

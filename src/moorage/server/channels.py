@@ -11,7 +11,8 @@ import ssl
 from contextlib import suppress
 from typing import Protocol
 
-PIECE_BYTES = 64 << 10  # four records of TLS: what a client that stops reading leaves encrypted and unsent
+# What a client that stops reading leaves encrypted. With 64 KiB a GiB costs a fifth more of a core, with 256 no less.
+PIECE_BYTES = 128 << 10
 
 
 class Channel(Protocol):

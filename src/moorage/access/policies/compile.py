@@ -6,7 +6,7 @@ costs about as much as the few that are about the action.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -80,6 +80,9 @@ class Statements:
         named = [expression for statement in every for expression in statement.fixed or ()]
         self._names_one = compiled("|".join(f"(?:{one})" for one in named)).fullmatch if named else None
 
+    def __iter__(self) -> Iterator[Statement]:
+        return iter(self._every)
+
     def about(self, resource: str) -> tuple[Statement, ...]:
         """Those that may be about it, all that are among them."""
         if self._names_one is None or self._names_one(resource) is None:
@@ -120,11 +123,11 @@ class Policy:
 
 def compile_policy(text: str, kind: Kind, *, source: str = "") -> Policy:
     """Raise `MalformedPolicy` for what cannot be read at all; what is stored need not be what may be stored."""
-    return _compiled(text, kind, source)
+    return _remembered(text, kind, source)
 
 
-@lru_cache(maxsize=_POLICIES_REMEMBERED)
-def _compiled(text: str, kind: Kind, source: str) -> Policy:
+def compile_once(text: str, kind: Kind, source: str) -> Policy:
+    """As `compile_policy`, of what nobody will ask for again."""
     document = read(text)
     return Policy(
         source=source,
@@ -137,6 +140,9 @@ def _compiled(text: str, kind: Kind, source: str) -> Policy:
         size=len(text),
         text=text,
     )
+
+
+_remembered = lru_cache(maxsize=_POLICIES_REMEMBERED)(compile_once)
 
 
 def _statement(statement: StatementText, number: int, kind: Kind, document: Document) -> Statement:

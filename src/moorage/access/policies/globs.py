@@ -15,6 +15,7 @@ Piece = tuple[str, bool]
 """Text, and whether its wildcards are live; those of a substituted value are not."""
 
 ARN_SEGMENTS = 6
+_REMEMBERED = 1_024
 _ANY = "."
 _NOT_COLON = "[^:]"
 
@@ -33,12 +34,12 @@ def glob_of(pieces: Iterable[Piece], any_character: str = _ANY) -> str:
     return f"{first}{found}{any_character}*{last}"
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=_REMEMBERED)
 def glob_pattern(pieces: tuple[Piece, ...]) -> re.Pattern[str]:
     return compiled(glob_of(pieces))
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=_REMEMBERED)
 def arn_pattern(pieces: tuple[Piece, ...]) -> re.Pattern[str] | None:
     """None for what is no ARN."""
     expression = arn_glob(pieces)
@@ -71,7 +72,6 @@ def matcher(expressions: Sequence[str]) -> Callable[[str], bool]:
     return lambda text: pattern.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=4_096)
 def compiled(expression: str) -> re.Pattern[str]:
     return re.compile(expression, re.DOTALL)
 

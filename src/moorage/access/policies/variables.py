@@ -17,6 +17,11 @@ Context = Mapping[str, str | tuple[str, ...]]
 _VARIABLE = re.compile(r"\$\{(?P<key>[^{}$,'*?]+)(?:, ?'(?P<default>[^'{}]*)')?\}|\$\{(?P<character>[*?$])\}")
 
 
+def keys_in(text: str) -> list[str]:
+    """The keys of the variables of a text, as they are written there."""
+    return [found["key"] for found in _VARIABLE.finditer(text) if found["key"]]
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     key: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import Api
+from .conftest import Api, Key
 
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly"
 ALLOW = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}]}
@@ -134,6 +135,29 @@ def test_a_trust_policy_names_who_exists_and_forgets_who_is_gone(iam: Any, root:
 
     assert shown == trusting(AWS=created["Arn"])
     assert left == trusting(AWS=created["UserId"])
+
+
+def test_who_takes_a_trusted_name_is_not_trusted(iam: Any, root: Api, name: Name) -> None:
+    user, role = name("alice"), name("deploy")
+    arn = iam.create_user(UserName=user)["User"]["Arn"]
+    role_arn = create_role(iam, role, trusting(AWS=arn))["Arn"]
+
+    def assume() -> str:
+        made = iam.create_access_key(UserName=user)["AccessKey"]
+        signed = replace(root, key=Key(made["AccessKeyId"], made["SecretAccessKey"]))
+        try:
+            session = signed.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="session")
+        finally:
+            iam.delete_access_key(UserName=user, AccessKeyId=made["AccessKeyId"])
+        return str(session["AssumedRoleUser"]["Arn"])
+
+    assert assume() == f"arn:aws:sts::{root.account}:assumed-role/{role}/session"
+    iam.delete_user(UserName=user)
+    assert iam.create_user(UserName=user)["User"]["Arn"] == arn
+    with refused("AccessDenied", "is not authorized to perform: sts:AssumeRole"):
+        assume()
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trusting(AWS=arn)))
+    assert assume().endswith(f"{role}/session")
 
 
 def test_pages_of_boto3_list_every_role_and_policy(iam: Any, name: Name) -> None:

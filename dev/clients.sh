@@ -23,8 +23,8 @@ main() {
 TRIXIE=ca-certificates,containerd,crun,docker-cli,docker.io,mount,netavark,podman,buildah,runc,skopeo
 
 debian_packages() {
-    local packages="buildah busybox-static containerd docker.io docker-registry git iproute2 make mmdebstrap podman runc
-                    skopeo umoci" missing=() package
+    local packages="amazon-ecr-credential-helper buildah busybox-static containerd docker.io docker-registry git
+                    iproute2 make mmdebstrap podman runc skopeo umoci" missing=() package
     [ -n "$(command -v postgres || ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" ] || packages+=" postgresql"
     "${PYTHON:-python3.11}" -c 'import ensurepip' 2>/dev/null || packages+=" python3.11-venv"
     for package in $packages; do

@@ -51,6 +51,8 @@ def get_password(profile: Profile) -> Password:
         "host": urlsplit(profile.endpoint).netloc,
         "x-amz-target": _TARGET,
     }
+    if profile.session_token:
+        headers["x-amz-security-token"] = profile.session_token
     signed = signed_headers(headers, body, service="ecr", profile=profile, now=datetime.now(UTC))
     answer = call(profile, "POST", "/", signed, body)
     if answer.status != 200:

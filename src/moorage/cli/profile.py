@@ -32,6 +32,8 @@ class Profile:
     endpoint: str
     authority: Path | None = None
     """Certificate of our own authority, which programs do not know: for an endpoint with TLS."""
+    session_token: str = field(default="", repr=False)
+    """Of temporary credentials."""
 
 
 def stored_profile(settings: Settings) -> Profile:

@@ -101,7 +101,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     """HOST:PORT of the server, when it says so."""
     for _ in until(30, f"no address from the server, see {log}"):
         assert process.poll() is None, log.read_text()
-        if listening := re.search(r"Listening on http://(\S+)\n", log.read_text()):
+        if listening := re.search(r"Listening on https?://(\S+)\n", log.read_text()):
             return listening[1]
     raise AssertionError
 

@@ -23,8 +23,8 @@ class LoginThrottle:
         """By address: failures not yet forgiven, and when that was worked out."""
 
     def check(self, address: str, now: int) -> None:
-        """Raise `TooManyRequests` while the bucket of the address is full."""
-        if address in self._buckets and self._failures(address, now) >= self._per_minute:
+        """Raise `TooManyRequests` while the bucket of the address has no room for one more."""
+        if address in self._buckets and self._failures(address, now) > self._per_minute - 1:
             raise TooManyRequests()
 
     def failed(self, address: str, now: int) -> None:

@@ -36,6 +36,9 @@ from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
 from moorage.base.errors import (
     EndpointRefused,
+    IdentityTokenExpired,
+    IDPRejectedClaim,
+    InvalidIdentityToken,
     InvalidSignature,
     MethodNotAllowed,
     MoorageError,
@@ -61,6 +64,9 @@ AWS_BODY_MAX = 32 << 20  # 20 MiB of a layer part in base64, or 4 MiB of manifes
 _TARGETS = {service.target: name for name, service in SERVICES.items() if service.target}
 
 _SIGNED_FOR = re.compile(r"Credential=[^/,\s]{1,128}/[^/,\s]{1,32}/[^/,\s]{1,32}/([a-z0-9-]{1,32})/")
+
+# Of operations that nobody signs, because their credentials are members.
+_FAILED_TOKENS = (IDPRejectedClaim, IdentityTokenExpired, InvalidIdentityToken)
 
 _log = logging.getLogger("moorage")
 
@@ -155,7 +161,11 @@ class Pipeline:
             for context in operation.contexts(asked):
                 await authorize(call, operation.action, named, context)
         # 5
-        answer = await operation.act(call, asked)
+        try:
+            answer = await operation.act(call, asked)
+        except _FAILED_TOKENS:
+            self._identify.throttle.failed(request.arrival.address, call.now)
+            raise
         # 6
         return operation.answer(answer, request_id)
 
@@ -164,9 +174,9 @@ class Pipeline:
     ) -> Signer | None:
         """Who signed it. None for the operations that need no signature, because their credentials are members."""
         now, address = self._services.clock(), request.arrival.address
+        self._identify.throttle.check(address, now)
         if addressed is None and not _is_signed(request) and _needs_no_signature(text):
             return None
-        self._identify.throttle.check(address, now)
         try:
             signer = await self._identify.signatures.check(request, body, addressed, now)
         except (InvalidSignature, UnrecognizedClient):

@@ -177,6 +177,17 @@ def test_forged_tokens_are_refused(place: Place) -> None:
         assert place.refusal(forged)[1] in ("InvalidIdentityToken", "ValidationError")
 
 
+def test_who_sends_bad_tokens_has_to_wait(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with running(tmp_path_factory.mktemp("throttled"), "--login-failures", "3") as server:
+        account = Account.of(_root(server))
+        stranger = Place(server, account, IdentityProvider(), "", f"arn:aws:iam::{account.id}:role/some")
+
+        said = [stranger.refusal("a.b.c") for _ in range(4)]
+
+    assert [code for _, code, _ in said[:3]] == ["InvalidIdentityToken"] * 3
+    assert said[3][1:] == ("Throttling", "Rate exceeded")
+
+
 def test_an_account_trusts_its_own_providers_only(place: Place) -> None:
     program = Path(sys.executable).with_name("moorage")
     command = [program, "account", "create", "--data", place.server.data, "--account", "210987654321"]

@@ -19,8 +19,8 @@ main() {
     wait "$newer"
 }
 
-# Newer clients than Debian 12's: docker 26 (containerd image store), podman 5, skopeo 1.18, containerd 1.7.
-TRIXIE=ca-certificates,containerd,crun,docker-cli,docker.io,mount,netavark,podman,buildah,runc,skopeo
+# Newer clients than Debian 12's: AWS CLI 2.23, docker 26 (containerd image store), podman 5, skopeo 1.18, containerd 1.7.
+TRIXIE=awscli,ca-certificates,containerd,crun,docker-cli,docker.io,mount,netavark,podman,buildah,runc,skopeo
 
 debian_packages() {
     local packages="amazon-ecr-credential-helper buildah busybox-static containerd docker.io docker-registry git

@@ -142,7 +142,13 @@ def _tags_of(request: Any) -> list[tuple[str, str]]:
     tags = [*(getattr(request, "tags", None) or ())]
     for specification in getattr(request, "tag_specifications", None) or ():
         tags += specification.tags or ()
-    return [(tag.key or "", tag.value or "") for tag in tags]
+    return [_pair(tag) for tag in tags]
+
+
+def _pair(tag: Any) -> tuple[str, str]:
+    if "tag_key" in tag.__struct_fields__:  # of KMS
+        return tag.tag_key, tag.tag_value
+    return tag.key or "", tag.value or ""
 
 
 def _iam_context(request: Any) -> dict[str, str | tuple[str, ...]]:

@@ -24,6 +24,7 @@ from moorage.aws.operation import ALSO_CALLED
 _ACTIONS_REMEMBERED = 512
 _POLICIES_REMEMBERED = 2_048
 _WITHOUT_PRINCIPAL = frozenset({"identity", "scp"})
+_OTHER_NAMES = {action.lower(): other.lower() for action, other in ALSO_CALLED.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Policy:
         return found
 
     def _find(self, action: str) -> Candidates:
-        about = [statement for statement in self.statements if _is_about(statement, action)]
+        about = [statement for statement in self.statements if statement.actions(action.lower())]
         return Candidates(
             Statements([statement for statement in about if statement.effect == "Deny"]),
             Statements([statement for statement in about if statement.effect == "Allow"]),
@@ -164,16 +165,13 @@ def _statement(statement: StatementText, number: int, kind: Kind, document: Docu
     )
 
 
-def _is_about(statement: Statement, action: str) -> bool:
-    """An action with two names is both: a statement about either is about it."""
-    other = ALSO_CALLED.get(action)
-    if statement.actions(action.lower()):
-        return True
-    return other is not None and statement.actions(other.lower())
-
-
 def _actions(statement: StatementText) -> Callable[[str], bool]:
-    is_listed = matcher([glob(action.lower()) for action in statement.actions])
+    """An action with two names is both: a statement that lists either lists it."""
+    is_named = matcher([glob(action.lower()) for action in statement.actions])
+
+    def is_listed(action: str) -> bool:
+        return is_named(action) or (action in _OTHER_NAMES and is_named(_OTHER_NAMES[action]))
+
     if statement.is_not_action:
         return lambda action: not is_listed(action)
     return is_listed

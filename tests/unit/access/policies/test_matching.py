@@ -56,6 +56,7 @@ def test_action_with_two_names_answers_to_both(listed: str) -> None:
 
     assert allows(statement(action=listed), **question)
     assert denies(statement("Deny", action=listed), **question)
+    assert not allows({"Effect": "Allow", "NotAction": listed, "Resource": "*"}, **question)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -79,8 +80,8 @@ def _name(text: str) -> x509.GeneralName:
 
 
 @contextmanager
-def serving(answer: Answer, tls: Certificates | None = None) -> Iterator[int]:
-    """A server on a free port of 127.0.0.1, which calls `answer` for each request; gives its port."""
+def serving(answer: Answer, tls: Certificates | None = None, address: str = "127.0.0.1") -> Iterator[int]:
+    """A server on a free port of loopback, which calls `answer` for each request; gives its port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -95,11 +96,12 @@ def serving(answer: Answer, tls: Certificates | None = None) -> Iterator[int]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def handle_error(self, *_: object) -> None:
             pass  # clients that leave are what is tested
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((address, 0), Handler)
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.chain, tls.key)

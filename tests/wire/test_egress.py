@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from http.server import BaseHTTPRequestHandler
@@ -79,6 +80,29 @@ def test_tls_is_for_the_name_and_not_for_the_address(tls: Certificates) -> None:
             assert using(rules, getting(f"https://{name}:{port}/"), resolving(["127.0.0.1"])) == b"{}"
         with pytest.raises(RemoteFailed, match="certificate"):
             using(rules, getting(f"https://other.example:{port}/"), resolving(["127.0.0.1"]))
+
+
+def test_ipv6_is_spoken_too(tmp_path: Path) -> None:
+    tls = certificates(tmp_path, "idp.example", "::1")
+    rules = Rules(allowed=Allowed.parse("::1/128"), ca_file=tls.ca)
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        say(request, str(request.headers["host"]).encode())
+
+    with serving(answer, tls, "::1") as port:
+        for host in ("[::1]", "idp.example"):
+            body = using(rules, getting(f"https://{host}:{port}/"), resolving(["::1"]))
+            assert body == f"{host}:{port}".encode()
+
+
+def test_a_server_that_never_shakes_hands_is_left() -> None:
+    rules = Rules(allowed=LOOPBACK, connect_s=0.5, total_s=None)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(RemoteFailed, match="cannot be reached"),
+    ):
+        using(rules, getting(f"https://127.0.0.1:{silent.getsockname()[1]}/"))
 
 
 def test_a_certificate_that_the_system_does_not_know_is_refused(tls: Certificates) -> None:

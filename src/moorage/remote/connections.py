@@ -103,7 +103,7 @@ def _at(address: Address, url: Url) -> URL:
     """The same with the address as its host. It is encoded already: as it was written, it is sent."""
     return URL.build(
         scheme=url.scheme,
-        host=str(address),
+        host=f"[{address}]" if address.version == 6 else str(address),
         port=url.port,
         path=url.path,
         query_string=url.query,

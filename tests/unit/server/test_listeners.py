@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -647,3 +647,74 @@ def test_session_is_resumed(tmp_path: Path, authority: Authority, version: ssl.T
         assert await asyncio.to_thread(twice, server.listener.port)
 
     run(public(tmp_path), scenario)
+
+
+@pytest.mark.parametrize("sent", [b"\x16" + bytes(100), b"\x16\x03\x01\xff\xff" + bytes(70_000), b"\x16"])
+def test_hello_that_is_none_ends_the_connection_alone(
+    tmp_path: Path, authority: Authority, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secured_module, "HANDSHAKE_S", 0.05)
+
+    async def scenario(server: Serving) -> None:
+        reader, writer = await server.connect()
+        writer.write(sent)
+        with suppress(ConnectionError):
+            assert b"HTTP" not in await reader.read()
+
+        monkeypatch.undo()
+        assert await arrival(server, await server.connect(trusting(tmp_path)))
+
+    run(public(tmp_path), scenario)
+
+
+def test_record_that_was_changed_on_the_way_is_not_read(tmp_path: Path, authority: Authority) -> None:
+    async def scenario(server: Serving) -> None:
+        reader, writer = await server.connect()
+        there, here = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trusting(tmp_path).wrap_bio(there, here, server_hostname="localhost")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(here.read())
+                there.write(await reader.read(65_536))
+        client.write(PING)
+        sealed = bytearray(here.read())
+        sealed[-1] ^= 1
+        writer.write(sealed)
+
+        await until(lambda: not server.server.server_state.connections)
+        assert server.application.arrivals == []
+
+    run(public(tmp_path), scenario)
+
+
+def test_what_a_client_sends_on_while_it_is_sent_a_blob_is_bounded_and_read_afterwards(
+    tmp_path: Path, authority: Authority
+) -> None:
+    source = Blob(20 << 20)
+    body = 1 << 20
+
+    async def scenario(server: Serving) -> None:
+        reader, writer = await server.connect(trusting(tmp_path))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(PING)
+        await until(lambda: bool(server.application.arrivals) and server.connection.sending is not None)
+        writer.write(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % body + bytes(body))
+        await asyncio.sleep(0.1)
+        held = sum(map(len, server.connection.transport._held))  # type: ignore[attr-defined]
+        assert 0 < held <= secured_module.HELD_BYTES_MAX + secured_module.RECEIVE_BYTES
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        for length in (source.size, 0):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 20")
+            await reader.readexactly(length)
+
+    async def send(request: Body) -> Reply:
+        if request.announced:
+            await request.read(2 * body)
+            return Reply(204)
+        return Reply(200, [], BlobBody(source, ((0, source.size),)))
+
+    run(public(tmp_path), scenario, send)

@@ -13,7 +13,6 @@ from enum import IntEnum
 from moorage.access.policies.asked import Caller
 
 EVERYONE = "*"
-TYPES = ("AWS", "Federated", "Service", "CanonicalUser")
 
 _ACCOUNT = re.compile(r"(?:arn:aws[a-z-]*:iam::)?(?P<account>[0-9]{12})(?::root)?")
 _ARN = re.compile(
@@ -102,15 +101,8 @@ def is_account(value: str) -> re.Match[str] | None:
 def is_principal(kind: str, value: str) -> bool:
     """Whether the value may be written: no wildcard but the bare `*`."""
     if kind == "AWS":
-        return (
-            value == EVERYONE
-            or any(
-                pattern.fullmatch(value)
-                for pattern in (_ACCOUNT, _ARN, _UNIQUE_ID)
-                if pattern is not _ACCOUNT
-            )
-            or is_account(value) is not None
-        )
+        is_arn_or_id = _ARN.fullmatch(value) or _UNIQUE_ID.fullmatch(value)
+        return value == EVERYONE or is_arn_or_id is not None or is_account(value) is not None
     if kind == "Service":
         return _SERVICE.fullmatch(value) is not None
     if kind == "Federated":

@@ -83,6 +83,8 @@ OPERATORS: list[tuple[str, Any, str, bool]] = [
     ("NotIpAddress", "10.0.0.0/8", "10.1.2.3", False),
     ("NotIpAddress", "10.0.0.0/8", "2001:db8::1", True),
     ("NotIpAddress", "10.0.0.0/8", "nowhere", False),
+    ("NotIpAddress", "nowhere", "10.0.0.1", False),
+    ("NotIpAddress", ["nowhere", "10.0.0.0/8"], "11.0.0.1", True),
     ("NotIpAddress", ["10.0.0.0/8", "192.0.2.0/24"], "192.0.2.7", False),
     ("ArnEquals", "arn:aws:lambda:*:111111111111:function:*", ARN, True),
     ("ArnLike", "arn:aws:lambda:*:function:*", ARN, False),

@@ -47,6 +47,8 @@ TABLE: list[tuple[str, Caller, Any, bool, bool, bool]] = [
     ("federated session", FEDERATED, {"AWS": FEDERATED.arn}, True, True, True),
     ("role of the session", SESSION, {"AWS": SESSION.role_arn}, True, False, False),
     ("user of the session", FEDERATED, {"AWS": USER_ARN}, True, False, False),
+    ("user by its id", USER, {"AWS": USER.unique_id}, True, True, True),
+    ("role of the session by its id", SESSION, {"AWS": SESSION.unique_id}, True, False, False),
     ("everyone", USER, "*", True, True, True),
     ("everyone, as AWS", SESSION, {"AWS": "*"}, True, True, True),
     ("everyone in a list", SESSION, {"AWS": [OTHER_ACCOUNT, "*"]}, True, True, True),

@@ -102,6 +102,10 @@ class Authorizer:
             return None
         return memory.allowed.get(_part(memory, around.arrival, tag))
 
+    async def grants_of(self, principal: Principal) -> Grants:
+        """What is stored about a principal, for a simulation."""
+        return await self._stored.of(principal)
+
     def asks_for_tag(self, principal: Principal, action: str, resource: str, around: Circumstances) -> bool:
         """Whether a policy may ask for the image's tag; False only where a decision that still holds says no."""
         memory = self._memories.get(_place(principal, action, resource, around))

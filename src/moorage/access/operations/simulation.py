@@ -1,21 +1,26 @@
-"""IAM's policy simulator for policies that come with the request: nothing that is stored is asked."""
+"""IAM's policy simulator: for policies that come with the request, or those stored of a user, group or role."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.access.call import Call
+from moorage.access.grants import Grants
+from moorage.access.identities import entity as entities
+from moorage.access.identities.entity import Entity
 from moorage.access.operations.listing import Listing
 from moorage.access.policies.compile import Policy, compile_once
 from moorage.access.policies.decide import Asked, Caller, Decision, PolicySet
 from moorage.access.policies.document import Kind, MalformedPolicy, parse
 from moorage.access.policies.explain import Explanation, Matched, Position, explain, keys_read
+from moorage.access.policies.syntax import read
 from moorage.access.policies.variables import Context
+from moorage.access.principals import principal_of
 from moorage.aws.operation import operation
 from moorage.aws.shapes import iam
-from moorage.base.errors import InvalidInput
+from moorage.base.errors import InvalidInput, NoSuchEntity
 
 POLICIES_MAX = 32
 POLICY_CHARACTERS_MAX = 10_240
@@ -40,7 +45,46 @@ async def simulate_custom_policy(
     call: Call, request: iam.SimulateCustomPolicyRequest
 ) -> iam.SimulatePolicyResponse:
     """One result an action, with one an ARN inside where ARNs are given; pages are of actions."""
-    scene = await call.services.compute(_scene, call.account, request)
+    return await _simulated(call, request, await call.services.compute(_scene, call.account, request))
+
+
+@operation
+async def simulate_principal_policy(
+    call: Call, request: iam.SimulatePrincipalPolicyRequest
+) -> iam.SimulatePolicyResponse:
+    """With the policies that the principal has, those of its groups, and those that come with the request."""
+    entity = await _entity(call, request.policy_source_arn)
+    grants = await _grants(call, entity)
+    request_given = request.policy_input_list or []
+    custom = iam.SimulateCustomPolicyRequest(
+        policy_input_list=list(request_given),
+        permissions_boundary_policy_input_list=request.permissions_boundary_policy_input_list,
+        action_names=request.action_names,
+        resource_arns=request.resource_arns,
+        resource_policy=request.resource_policy,
+        resource_owner=request.resource_owner,
+        caller_arn=request.caller_arn or entity.arn,
+        context_entries=request.context_entries,
+        max_items=request.max_items,
+        marker=request.marker,
+    )
+    given = await call.services.compute(_scene, call.account, custom)
+    scene = replace(
+        given,
+        policies=replace(
+            given.policies,
+            identity=grants.identity + given.policies.identity,
+            boundary=given.policies.boundary if given.policies.boundary is not None else grants.boundary,
+            scps=grants.scps,
+        ),
+        context={**grants.context, **given.context},
+    )
+    return await _simulated(call, request, scene)
+
+
+async def _simulated(
+    call: Call, request: iam.SimulateCustomPolicyRequest | iam.SimulatePrincipalPolicyRequest, scene: _Scene
+) -> iam.SimulatePolicyResponse:
     resources = request.resource_arns or [_EVERYTHING]
     if len(resources) > RESOURCES_MAX:
         raise InvalidInput(f"At most {RESOURCES_MAX} resources can be simulated")
@@ -61,16 +105,55 @@ async def get_context_keys_for_custom_policy(
     call: Call, request: iam.GetContextKeysForCustomPolicyRequest
 ) -> iam.GetContextKeysForPolicyResponse:
     """As the policies spell them; each key once, whatever the case."""
-    _check_number(request.policy_input_list)
+    return iam.GetContextKeysForPolicyResponse(context_key_names=_keys_in(request.policy_input_list))
+
+
+@operation
+async def get_context_keys_for_principal_policy(
+    call: Call, request: iam.GetContextKeysForPrincipalPolicyRequest
+) -> iam.GetContextKeysForPolicyResponse:
+    """Those of the principal's own policies, of its groups', and of those that come with the request."""
+    grants = await _grants(call, await _entity(call, request.policy_source_arn))
+    stored = [policy.text for policy in (*grants.identity, *(grants.boundary or ()))]
+    names = _keys_in(request.policy_input_list or [])
+    known = {name.lower() for name in names}
+    for text in stored:
+        names += [key for key in keys_read(read(text)) if key.lower() not in known]
+        known |= {name.lower() for name in names}
+    return iam.GetContextKeysForPolicyResponse(context_key_names=names)
+
+
+def _keys_in(texts: Sequence[str]) -> list[str]:
+    _check_number(texts)
     found: dict[str, str] = {}
-    for text in request.policy_input_list:
+    for text in texts:
         try:
             document = parse(text, "identity")
         except MalformedPolicy as error:
             raise InvalidInput(str(error)) from None
         for key in keys_read(document):
             found.setdefault(key.lower(), key)
-    return iam.GetContextKeysForPolicyResponse(context_key_names=list(found.values()))
+    return list(found.values())
+
+
+async def _entity(call: Call, arn: str) -> Entity:
+    """A user, group or role of the account. Raise `NoSuchEntity`, `InvalidInput`."""
+    found = _CALLER.fullmatch(arn)
+    if found is None or found["account"] != call.account:
+        raise InvalidInput("PolicySourceArn must be the ARN of a user, group or role of the account")
+    kinds: dict[str, entities.Kind] = {"user": "user", "group": "group", "role": "role"}
+    entity = await entities.need(
+        call.db, call.account, kinds[found["kind"]], found["name"].rpartition("/")[2]
+    )
+    if entity.arn != arn:
+        raise NoSuchEntity(f"The {entity.kind} with ARN {arn} cannot be found.")
+    return entity
+
+
+async def _grants(call: Call, entity: Entity) -> Grants:
+    """A group has policies as a user has."""
+    as_if = replace(principal_of(entity, f"simulated {entity.id}", None), id=entity.id)
+    return await call.services.authorizer.grants_of(as_if)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ import pytest
 
 from ..conftest import Need, Repository, Run, Server, lacking, running
 from .conftest import Images, Suite, daemon
+from .loopback import certificates
+from .people import allow, trust
+from .provider import AUDIENCE, identity_provider
 
 HELPER = Path(sys.executable).with_name("docker-credential-moorage")
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -145,6 +148,48 @@ def test_docker_needs_no_login(
     run(*docker, "rmi", "--force", name, env=helped)
 
     assert "Downloaded newer image" in run(*docker, "pull", name, env=helped)
+
+
+@pytest.mark.parametrize("suite", ["bookworm"], indirect=True)
+def test_podman_needs_no_login(
+    client: Run, server: Server, registry: str, repository: Repository, images: Images, tmp_path: Path
+) -> None:
+    name = f"{registry}/{repository('helper/podman')}:1"
+    auth = tmp_path / "helped.json"
+    auth.write_text(json.dumps({"credHelpers": {registry: "moorage"}}))
+    environment = {"REGISTRY_AUTH_FILE": str(auth), "MOORAGE_DATA": str(server.data)}
+    client("podman", "import", images.rootfs, name, env=environment)
+
+    client("podman", "push", name, env=environment)
+    client("podman", "rmi", "--force", name, env=environment)
+
+    client("podman", "pull", name, env=environment)
+
+
+def test_helper_exchanges_the_token_of_a_service_account(run: Run, tmp_path: Path) -> None:
+    tls = certificates(tmp_path, "127.0.0.1")
+    options = ("--identity-networks", "127.0.0.1/32", "--identity-ca", str(tls.ca))
+    with identity_provider(tls) as provider, running(tmp_path, *options) as server:
+        iam = server.client("iam")
+        made = iam.create_open_id_connect_provider(Url=provider.url, ClientIDList=[AUDIENCE])
+        trusted = trust(
+            {"Federated": made["OpenIDConnectProviderArn"]}, "sts:AssumeRoleWithWebIdentity", condition=None
+        )
+        role = iam.create_role(RoleName="pod", AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+        iam.put_role_policy(
+            RoleName="pod", PolicyName="pull", PolicyDocument=allow("ecr:GetAuthorizationToken")
+        )
+        token = tmp_path / "token"
+        token.write_text(provider.token())
+        pod = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": role}
+
+        answer = json.loads(run(HELPER, "get", env=pod, input=server.host, cwd=tmp_path))
+        iam.delete_role_policy(RoleName="pod", PolicyName="pull")
+        uncached = {**pod, "MOORAGE_DISABLE_CACHE": "1"}
+        refused = run(HELPER, "get", env=uncached, input=server.host, cwd=tmp_path, fails=True)
+
+    assert answer["Username"] == "AWS"
+    assert "not authorized to perform: ecr:GetAuthorizationToken" in refused
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from moorage.access.authorizer import as_asked
 from moorage.access.grants import Facts, Grants, StoredGrants, account_of
 from moorage.access.identities import entity as entities
 from moorage.access.identities.entity import Entity, Kind
@@ -169,13 +170,16 @@ def _finding(
     conditions: dict[str, None] = {}
     why = ""
     for action in VERBS.get(verb, (verb,)):
-        resource, about = ("*", facts[0]) if action == LOGIN else (repository, facts[1])
+        resource, stored = ("*", facts[0]) if action == LOGIN else (repository, facts[1])
+        about = as_asked(stored, principal, action)
         context = context_of(principal, grants, about)
         asked = Asked(grants.caller, action, resource, about.account, context)
         outlook = foresee(asked, policies_of(grants, about), _known(principal, context))
         why = reason(outlook.decision, action)
+        if about.account != principal.account and outlook.decision.layer != "resource":
+            why += "; the repository's policy lets the account in"
         if not outlook.decision.allowed:
-            return Finding(_arn(principal), verb, "no", why)
+            return Finding(_arn(principal), verb, "no", reason(outlook.decision, action))
         conditions |= dict.fromkeys(outlook.conditions)
     return Finding(_arn(principal), verb, "if" if conditions else "yes", why, tuple(conditions))
 

@@ -140,8 +140,8 @@ class Authorizer:
         facts = await self._stored.about(resource, owner, around.region)
         if trust is not None or instead is not None:
             facts = replace(facts, policies=trust or instead or ())
-        elif principal.kind == "root" and principal.account == owner and action in _RECOVERY:
-            facts = replace(facts, policies=())
+        else:
+            facts = as_asked(facts, principal, action)
         policies = _policies(stored, facts, around.endpoint, resource_must_allow=trust is not None)
         asked = Asked(
             caller=stored.caller,
@@ -192,6 +192,13 @@ class Authorizer:
 def _is_told_apart(key: str) -> bool:
     """Also a key that this request lacks: the next may have it. So one that nobody has listed is not remembered."""
     return key == IMAGE_TAG or key in _OF_CONNECTION or key in _OF_PLACE or is_lasting(key)
+
+
+def as_asked(facts: Facts, principal: Principal, action: str) -> Facts:
+    """What is asked about the resource: for the mending of its policies by the root of its account, not those."""
+    if principal.kind == "root" and principal.account == facts.account and action in _RECOVERY:
+        return replace(facts, policies=())
+    return facts
 
 
 def _place(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import uvloop
 
 from moorage.access.analysis import UnknownPrincipal, context_of, policies_of, principal_named, reason
+from moorage.access.authorizer import as_asked
 from moorage.access.grants import StoredGrants, account_of
 from moorage.access.policies.context import normalized
 from moorage.access.policies.decide import Asked, Layer, PolicySet
@@ -73,7 +74,8 @@ async def _explain(
             raise Failed(f"there is no principal {error} here") from error
         stored = StoredGrants(beside.db, beside.epochs, read_organization(settings))
         owner = account_of(arguments.resource) or principal.account
-        facts = await stored.about(arguments.resource, owner, settings.region)
+        about = await stored.about(arguments.resource, owner, settings.region)
+        facts = as_asked(about, principal, arguments.action)
         grants = await stored.of(principal)
         known = context_of(principal, grants, facts)
         region = {"aws:requestedregion": settings.region}

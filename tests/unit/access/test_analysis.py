@@ -7,6 +7,8 @@ import pytest
 from moorage.access.analysis import Finding, UnknownPrincipal, findings
 from moorage.access.authorize import decision_on
 from moorage.access.grants import StoredGrants
+from moorage.access.identities import entity as entities
+from moorage.access.identities import inline
 from moorage.access.organization import Level, Organization
 from moorage.access.policies.compile import compile_policy
 
@@ -106,7 +108,8 @@ async def test_strangers_are_told_if_the_repository_lets_them(registry: MemoryRe
     told = await found(registry)
 
     assert told[able].may == "yes"
-    assert told[f"arn:aws:iam::{OTHER}:root"].may == "yes"
+    root = told[f"arn:aws:iam::{OTHER}:root"]
+    assert (root.may, root.why) == ("yes", "root of the account; the repository's policy lets the account in")
     assert f"arn:aws:iam::{OTHER}:root" not in await found(registry, "delete")
 
 
@@ -136,6 +139,28 @@ async def test_analysis_agrees_with_the_decision_on_a_request(
     assert decision.allowed is (finding.may == "yes")
     if "moorage:ImageTag" in str(condition):
         assert (finding.may, tagged.allowed) == ("if", True)
+
+
+@in_memory
+async def test_root_may_mend_a_policy_that_denies_it_all(registry: MemoryRegistry) -> None:
+    await set_policy(registry, OWN, document({"Effect": "Deny", "Principal": "*", "Action": "ecr:*"}))
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+
+    assert (await found(registry, "ecr:SetRepositoryPolicy"))[root].may == "yes"
+    assert (await found(registry, "pull"))[root].may == "no"
+
+
+@in_memory
+async def test_session_name_of_a_role_is_not_known(registry: MemoryRegistry) -> None:
+    named = {"StringLike": {"aws:userid": "*:build-*"}}
+    async with registry.services.epochs.changing(ACCOUNT) as tx:
+        await tx.run("access.insert_account", {"id": ACCOUNT, "created": 0})
+        role = await entities.insert(tx, ACCOUNT, "role", "deploy", registry.now, trust_policy="{}")
+        await inline.put(tx, role, "pull", document(LOGIN, {**PULL, "Condition": named}))
+
+    finding = (await found(registry))[role.arn]
+
+    assert (finding.may, finding.conditions) == ("if", ("aws:userid like *:build-*",))
 
 
 @in_memory

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,18 @@ from ..conftest import Need, lacking, plain_environment, until
 from .pages import CHECKOUT, Section
 
 PORT = "5050"
+PRIVATE_PORT = "5051"
 TYPED_SECONDS = 300
+# What is said is compared without regard to where lines break; `…` stands for anything.
+REFUSED = r"""
+refused() {
+    local said shown
+    if said=$(eval "$1" 2>&1); then echo "not refused: $1"; exit 1; fi
+    said=$(tr -s '[:space:]' ' ' <<<"$said")
+    shown=$(sed 's/[][*?\\]/\\&/g; s/…/*/g' <<<"$2")
+    if [[ "$said" != *$shown* ]]; then printf '%s\n' "refused: $1" "said: $said" "on the page: $2"; exit 1; fi
+}
+"""
 STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{0}/graph"\nrunroot = "{0}/run"\n'
 ENGINES = frozenset({"buildah", "ctr", "docker", "podman"})
 
@@ -71,9 +83,14 @@ class Reader:
 
     def type(self, section: Section) -> str:
         """What the second terminal showed; fails with it if a command fails."""
+        private_port = _free_port()
+        if section.configuration:
+            text = section.configuration.replace(PRIVATE_PORT, private_port)
+            (self.folder / "moorage.toml").write_text(text, encoding="utf-8")
         with self._server(section.server or "moorage serve") as host:
             port = host.rpartition(":")[2]
-            script = f"set -euo pipefail\n{section.script}".replace(PORT, port)
+            typed = section.script.replace(PORT, port).replace(PRIVATE_PORT, private_port)
+            script = f"set -euo pipefail\n{REFUSED}\n{typed}"
             done = subprocess.run(
                 ["bash", "-c", script],
                 cwd=self.folder,
@@ -104,6 +121,12 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         if listening := re.search(r"Listening on https?://(\S+)\n", log.read_text()):
             return listening[1]
     raise AssertionError
+
+
+def _free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,8 +1,18 @@
-"""The documentation as the tests read it: pages, sections, and the blocks that a reader would type."""
+"""The documentation as the tests read it: pages, sections, and the blocks that a reader would type.
+
+    sh                what is typed; it succeeds
+    console           a transcript: what stands after `$ ` is typed
+    console refused   the same, but each command fails and says what stands under it; `…` is anything
+    toml              under the line `# moorage.toml`: the configuration of the server
+
+A page is typed section by section, each on a machine of its own; one with the line `<!-- typed as a whole -->` is one
+section.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +20,9 @@ CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *(CHECKOUT / "docs").rglob("*.md")])
 COMMAND_PAGES = [page for page in PAGES if page.parent.name != "adr"]
 
-_BLOCK = re.compile(r"^```(?P<language>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_WHOLE = "\n<!-- typed as a whole -->\n"
+_BLOCK = re.compile(r"^```(?P<language>[a-z ]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_CONFIGURATION = "# moorage.toml\n"
 _HEADING = re.compile(r"^#{2,} (?P<title>.+)$", re.MULTILINE)
 _PROGRAM = re.compile(
     r"(?:^|[|(] ?)(buildah|crane|ctr|docker|helm|openssl|oras|podman|skopeo)(?= )", re.MULTILINE
@@ -24,6 +36,7 @@ class Section:
     page: str
     title: str
     blocks: tuple[str, ...]
+    configuration: str = ""
 
     @property
     def server(self) -> str | None:
@@ -47,12 +60,17 @@ def sections() -> list[Section]:
 
 def _sections_of(page: Path) -> list[Section]:
     text = page.read_text(encoding="utf-8")
+    name = str(page.relative_to(CHECKOUT))
+    if _WHOLE in text:
+        return [Section(name, "as a whole", _commands(text), _configuration(text))]
     parts = _HEADING.split(_without_headings_in_blocks(text))
     opening = _commands(parts[0])
     named = zip(parts[1::2], parts[2::2], strict=True)
-    name = str(page.relative_to(CHECKOUT))
-    found = [(title, commands) for title, part in named if (commands := _commands(part))]
-    return [Section(name, title, (*opening, *commands)) for title, commands in found]
+    return [
+        Section(name, title, (*opening, *commands), _configuration(part))
+        for title, part in named
+        if (commands := _commands(part))
+    ]
 
 
 def _without_headings_in_blocks(text: str) -> str:
@@ -61,11 +79,17 @@ def _without_headings_in_blocks(text: str) -> str:
 
 
 def _commands(text: str) -> tuple[str, ...]:
+    typed = {"console": _prompted, "console refused": refused, "sh": str}
     return tuple(
-        _prompted(block["text"]) if block["language"] == "console" else block["text"]
+        typed[block["language"]](block["text"])
         for block in _BLOCK.finditer(text)
-        if block["language"] in ("console", "sh")
+        if block["language"] in typed
     )
+
+
+def _configuration(text: str) -> str:
+    found = [block["text"] for block in _BLOCK.finditer(text) if block["language"] == "toml"]
+    return next((text for text in found if text.startswith(_CONFIGURATION)), "")
 
 
 def _prompted(text: str) -> str:
@@ -73,6 +97,15 @@ def _prompted(text: str) -> str:
     return "".join(
         line.removeprefix("$ ") for line in text.splitlines(keepends=True) if line.startswith("$ ")
     )
+
+
+def refused(text: str) -> str:
+    """Of a transcript of refusals, what was typed and what was said, for the function `refused` of the shell."""
+    lines = []
+    for exchange in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        typed, _, said = exchange.partition("\n")
+        lines.append(f"refused {shlex.quote(typed)} {shlex.quote(' '.join(said.split()))}\n")
+    return "".join(lines)
 
 
 def _serves(block: str) -> bool:

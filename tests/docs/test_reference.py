@@ -12,20 +12,57 @@ import pytest
 from moorage.cli.options import option
 from moorage.cli.program import make_parser
 from moorage.config import OPTIONS
+from moorage.oci.routes import ROUTES
 
 from .pages import CHECKOUT, PAGES
 
 OPERATE = (CHECKOUT / "docs" / "operate.md").read_text(encoding="utf-8")
+POLICIES = (CHECKOUT / "docs" / "policies.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")
 CODE_PATH = re.compile(
     r"`((?:src/moorage/|base/|aws/|store/|keys/|access/|registry/|oci/|server/|cli/)[\w/.]*\.(?:py|sql))"
 )
 
 
-def test_settings_table_equals_the_settings() -> None:
-    written = OPERATE.partition("<!-- settings")[2].partition("-->\n")[2].partition("<!-- end of settings")[0]
+PATHS = {
+    "blob": "NAME/blobs/DIGEST",
+    "catalog": "_catalog",
+    "discover": "_oci/ext/discover",
+    "manifest": "NAME/manifests/TAG or DIGEST",
+    "ping": "",
+    "referrers": "NAME/referrers/DIGEST",
+    "tags": "NAME/tags/list",
+    "upload": "NAME/blobs/uploads/ID",
+    "uploads": "NAME/blobs/uploads/",
+}
+# Where condition keys are filled; elsewhere they are only asked for.
+FILLING = (
+    "access/authorizer.py",
+    "access/endpoints/endpoint.py",
+    "access/grants.py",
+    "access/operations/role_sessions.py",
+    "access/operations/sts.py",
+    "aws/operation.py",
+    "aws/resources.py",
+)
+CONDITION_KEY = re.compile(r"\b(?:aws|ecr|iam|moorage|sts):[A-Za-z]+")
 
-    assert written == settings_table()
+
+def test_settings_table_equals_the_settings() -> None:
+    assert _between(OPERATE, "settings") == settings_table()
+
+
+def test_table_of_requests_equals_the_routes() -> None:
+    assert _between(POLICIES, "requests") == requests_table()
+
+
+def test_condition_keys_are_those_that_are_filled() -> None:
+    written = {key.lower() for key in CONDITION_KEY.findall(_between(POLICIES, "keys"))}
+    code = "\n".join((CHECKOUT / "src/moorage" / file).read_text(encoding="utf-8") for file in FILLING)
+    filled = set(re.findall(r"[\"](" + CONDITION_KEY.pattern.replace("A-Z", "") + r")(?=[\"/])", code))
+    assert 'f"{service}:resourcetag/' in code
+
+    assert written == (filled | {"iam:resourcetag"}) - {"sts:getcalleridentity"}
 
 
 def test_options_of_every_command_are_documented() -> None:
@@ -56,6 +93,21 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     ]
 
     assert missing == []
+
+
+def _between(page: str, name: str) -> str:
+    """What stands between two marks."""
+    return page.partition(f"<!-- {name}")[2].partition("-->\n")[2].partition(f"<!-- end of {name}")[0]
+
+
+def requests_table() -> str:
+    """What belongs between the two marks of docs/policies.md."""
+    rows = [
+        f"| `{route.method} /v2/{PATHS[route.kind]}` | "
+        f"{', '.join(f'`{action}`' for action in route.actions) or 'a valid password is enough'} |"
+        for route in ROUTES
+    ]
+    return "\n".join(["| request | action |", "|---|---|", *rows]) + "\n"
 
 
 def settings_table() -> str:

@@ -30,7 +30,7 @@ class Answer:
     """`headers` by their names in lower case."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
 
     @property

@@ -32,7 +32,16 @@ from .calling import REGION, Caller, Door, door_of
 
 T = TypeVar("T")
 PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE, sessions.PURPOSE)
-NOBODY_ID = "AKIAAAAAAAAAAAAAAAAA"
+EMPTY = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+"""Of the content `{}`."""
+MANIFEST = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": EMPTY, "size": 2},
+        "layers": [],
+    }
+).encode()
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,18 @@ class Account:
         """Its ARN."""
         self.root.need("ecr.CreateRepository", repositoryName=name, **members)
         return self.arn(name)
+
+    def image(self, repository: str, tag: str = "latest") -> str:
+        """Push one whose config is `{}`, to a repository that is there; its digest."""
+        path = f"/v2/{repository}"
+        root = self.root.logged_in()
+        assert (
+            root.v2("POST", f"{path}/blobs/uploads/?digest={EMPTY}", b"{}", host=self.registry).status == 201
+        )
+        kind = ("content-type", "application/vnd.oci.image.manifest.v1+json")
+        put = root.v2("PUT", f"{path}/manifests/{tag}", MANIFEST, host=self.registry, headers=[kind])
+        assert put.status == 201, put
+        return put.headers["docker-content-digest"]
 
     def arn(self, repository: str, region: str = REGION) -> str:
         return f"arn:aws:ecr:{region}:{self.id}:repository/{repository}"
@@ -202,6 +223,6 @@ def trust_policy(principal: Any, action: str = "sts:AssumeRole", **more: Any) ->
 
 def assumed(caller: Caller, role: str, **members: Any) -> Caller:
     """A session through AssumeRole."""
-    made = caller.need("sts.AssumeRole", RoleArn=role, **{"RoleSessionName": "s", **members})
+    made = caller.need("sts.AssumeRole", RoleArn=role, **{"RoleSessionName": "run-1", **members})
     key = Key(made.element("AccessKeyId"), made.element("SecretAccessKey"))
     return replace(caller, key=key, token=made.element("SessionToken"), password="")

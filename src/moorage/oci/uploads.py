@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from moorage.access.authorize import allows
+from moorage.access.authorize import allows, authorize
 from moorage.access.call import Call
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import ALGORITHMS, Digest
@@ -31,6 +31,8 @@ async def begin(call: Call, target: Target, request: Request) -> Reply:
     may not read it.
     """
     query = dict(request.query())
+    if "digest" in query:
+        await _authorize(call, target, "ecr:UploadLayerPart", "ecr:CompleteLayerUpload")
     repository = await repositories.find(call, target.name)
     if "mount" in query:
         digest = await _mount(call, repository, query["mount"], query.get("from"))
@@ -69,6 +71,8 @@ async def append(call: Call, target: Target, request: Request) -> Reply:
 
 async def finish(call: Call, target: Target, request: Request) -> Reply:
     """The closing PUT: perhaps a last chunk, then the digest decides."""
+    if request.body.announced != 0:
+        await _authorize(call, target, "ecr:UploadLayerPart")
     repository = await repositories.find(call, target.name)
     digest = Digest.parse(dict(request.query()).get("digest", ""))
     try:
@@ -85,6 +89,13 @@ async def cancel(call: Call, target: Target, request: Request) -> Reply:
     repository = await repositories.find(call, target.name)
     await session.cancel(call, session.find(call, repository, target.reference))
     return Reply(204)
+
+
+async def _authorize(call: Call, target: Target, *actions: str) -> None:
+    """What else a request does at once, beside what its row of the table says."""
+    arn = str(RepositoryArn(call.account, call.region, target.name))
+    for action in actions:
+        await authorize(call, action, arn)
 
 
 async def _finish(

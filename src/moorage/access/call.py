@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from moorage.access.authorizer import Authorizer, Circumstances
@@ -21,6 +21,7 @@ from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.store.db.api import Database
+from moorage.store.jobs.queue import Jobs
 
 Result = TypeVar("Result")
 
@@ -73,6 +74,8 @@ class Services:
     """Run a function that waits (for a disk) in a worker thread."""
     compute: Work
     """Run one that computes: only so many at once as there are cores for."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """Work to be done later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 from moorage.server import schedule
+from moorage.server.jobs import JobRunner
 from moorage.server.listeners import Listeners, Server, bind
 from moorage.server.outgoing import Outgoing
 from moorage.server.pipeline import Identification, Pipeline
@@ -60,6 +61,7 @@ from moorage.store.blobs.disk import DiskBlobs
 from moorage.store.db.api import Database
 from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
+from moorage.store.jobs.queue import Jobs
 
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
@@ -108,6 +110,7 @@ async def opened(
         account, created = await _default_account(credentials, settings)
         default = Registry(account, settings.region)
         tokens = Tokens(await keys.token_keys(_TOKEN_PURPOSES))
+        process = secrets.token_hex(8)
         services = Services(
             db=db,
             blobs=blobs,
@@ -123,9 +126,10 @@ async def opened(
             authorizer=Authorizer(StoredGrants(db, epochs, organization), epochs),
             usage=Usage(db),
             provider_keys=ProviderKeys(identity_providers, system_clock),
-            process=secrets.token_hex(8),
+            process=process,
             work=_work_in(waiting),
             compute=_work_in(computing),
+            jobs=Jobs(process),
         )
         yield Installation(settings, services, credentials, default, created)
     finally:
@@ -185,6 +189,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
         loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
             loop.create_task(schedule.run_all(installation.services)),
+            loop.create_task(JobRunner(installation.services, schedule.HANDLERS).run()),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
         ]

@@ -11,6 +11,7 @@ from moorage.access.call import Services
 from moorage.access.sessions import clear_up
 from moorage.registry.images import job as images_job
 from moorage.registry.uploads import job as uploads_job
+from moorage.server.jobs import Handler
 
 _log = logging.getLogger("moorage")
 
@@ -44,6 +45,9 @@ PERIODIC = (
     Periodic("purge deleted repositories",  10.0, images_job.purge),
     Periodic("collect garbage",             60.0, uploads_job.collect),
 )  # fmt: skip
+
+HANDLERS: dict[str, Handler] = {}
+"""What runs the jobs of the queue, by their kind."""
 
 
 async def run_all(services: Services) -> None:

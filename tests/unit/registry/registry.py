@@ -40,6 +40,7 @@ from moorage.store.blobs.memory import MemoryBlobs
 from moorage.store.db.memory import open_memory
 from moorage.store.db.sqlite import SqliteDatabase
 from moorage.store.db.statements import Statements
+from moorage.store.jobs.queue import Jobs
 
 ACCOUNT, REGION = "123456789012", "home-1"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -147,6 +148,7 @@ async def memory_registry(**limits: Any) -> AsyncIterator[MemoryRegistry]:
             process="this-process",
             work=_at_once,
             compute=_at_once,
+            jobs=Jobs("this-process"),
         )
         yield MemoryRegistry(db, files, services, clock)
     blobs.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.access.identities import account as accounts
 from moorage.access.identities import deleting
@@ -77,6 +80,9 @@ async def update_group(call: Call, request: UpdateGroupRequest) -> UpdateGroupRe
     async with call.services.epochs.changing(call.account) as tx:
         group = await entities.need(tx, call.account, "group", request.group_name)
         name, path = request.new_group_name or group.name, request.new_path or group.path
+        await authorize(
+            call, "iam:UpdateGroup", replace(group, name=name, path=path).arn
+        )  # what it becomes, too
         await entities.rename(tx, group, name=name, path=path)
     return UpdateGroupResponse()
 

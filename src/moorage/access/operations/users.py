@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.access.identities import account as accounts
 from moorage.access.identities import boundaries, deleting, tags
@@ -90,6 +93,9 @@ async def update_user(call: Call, request: UpdateUserRequest) -> UpdateUserRespo
     async with call.services.epochs.changing(call.account) as tx:
         user = await entities.need(tx, call.account, "user", request.user_name)
         name, path = request.new_user_name or user.name, request.new_path or user.path
+        await authorize(
+            call, "iam:UpdateUser", replace(user, name=name, path=path).arn
+        )  # what it becomes, too
         await entities.rename(tx, user, name=name, path=path)
     return UpdateUserResponse()
 

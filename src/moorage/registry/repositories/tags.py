@@ -17,7 +17,8 @@ async def of(call: Call, arn: str) -> list[tuple[str, str]]:
 
 
 async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
-    """Set those, keep the others; refuse the whole when a tag is invalid or more than 50 would remain."""
+    """Set those, keep the others; refuse the whole when a tag is invalid, or more than 50 or two of one name
+    would remain."""
     for key, value in tags.items():
         if not 1 <= len(key) <= KEY_MAX or len(value) > VALUE_MAX or key.lower().startswith("aws:"):
             raise InvalidTagParameter()
@@ -26,8 +27,11 @@ async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
     await tx.run(
         "repositories.set_tag", [{"arn": arn, "key": key, "value": value} for key, value in tags.items()]
     )
-    if len(await tx.all("repositories.tags_of", {"arn": arn})) > TAGS_MAX:
+    stored = [key for key, _ in await tx.all("repositories.tags_of", {"arn": arn})]
+    if len(stored) > TAGS_MAX:
         raise TooManyTags()
+    if len({key.lower() for key in stored}) < len(stored):  # conditions ask for a key without regard to case
+        raise InvalidTagParameter()
 
 
 async def unset(call: Call, account: str, arn: str, keys: Sequence[str]) -> None:

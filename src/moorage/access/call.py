@@ -21,6 +21,7 @@ from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.store.db.api import Database
+from moorage.store.jobs.bell import Bell
 from moorage.store.jobs.queue import Jobs
 
 Result = TypeVar("Result")
@@ -76,6 +77,8 @@ class Services:
     """Run one that computes: only so many at once as there are cores for."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work to be done later."""
+    outbox: Bell = field(default_factory=Bell)
+    """Rung when an event was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_roo
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
+from moorage.registry.events.outbox import Dispatcher
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
@@ -190,6 +191,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
         background = [
             loop.create_task(schedule.run_all(installation.services)),
             loop.create_task(JobRunner(installation.services, schedule.HANDLERS).run()),
+            loop.create_task(Dispatcher(installation.services, schedule.SUBSCRIBERS).run()),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
         ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from moorage.access.call import Services
 from moorage.access.sessions import clear_up
+from moorage.registry.events.outbox import Subscriber
 from moorage.registry.images import job as images_job
 from moorage.registry.uploads import job as uploads_job
 from moorage.server.jobs import Handler
@@ -48,6 +49,9 @@ PERIODIC = (
 
 HANDLERS: dict[str, Handler] = {}
 """What runs the jobs of the queue, by their kind."""
+
+SUBSCRIBERS: tuple[Subscriber, ...] = ()
+"""Who takes events inside this process, by putting jobs."""
 
 
 async def run_all(services: Services) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from moorage.access.authorize import asks_for_tag, authorize_tags
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.registry.images import find
+from moorage.registry.images import announce, find
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.repositories.repository import Repository
@@ -22,9 +22,12 @@ Removed = list[tuple[Digest, str | None]]
 async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
     """Take the tag off; the image stays, untagged (distribution-spec: "Deleting tags"). False if there is none."""
     async with call.db.transaction() as tx:
-        removed = await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
-        tx.changed(repository.id)
-    return bool(removed)
+        image = await find.by_tag(tx, repository, tag)
+        if image is not None:
+            await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
+            await announce.deleted(call.services, tx, repository, image, [tag])
+            tx.changed(repository.id)
+    return image is not None
 
 
 async def remove_image(call: Call, repository: Repository, digest: Digest) -> bool:
@@ -33,7 +36,9 @@ async def remove_image(call: Call, repository: Repository, digest: Digest) -> bo
     async with call.db.transaction() as tx:
         image = await find.by_digest(tx, repository, digest)
         if image is not None:
+            tags = await find.tags_of(tx, image)
             await erase(tx, image.id, call.now + call.limits.grace_us)
+            await announce.deleted(call.services, tx, repository, image, tags)
             tx.changed(repository.id)
     return image is not None
 
@@ -66,7 +71,7 @@ async def _authorize_tags(call: Call, repository: Repository, digests: Sequence[
 
 
 async def erase(tx: Transaction, image: int, not_before: int) -> None:
-    """Inside the caller's transaction: tags, what the image referred to, the image."""
+    """Inside the caller's transaction: tags, what the image referred to, the image. `announce.deleted` tells of it."""
     await tx.run("images.delete_tags_of", {"image": image})
     await tx.run("images.abandon_blobs", {"image": image, "not_before": not_before})
     await tx.run("images.delete", {"image": image})
@@ -105,6 +110,7 @@ async def _remove_one(
     parents = await _parents(tx, repository, image.digest)
     if tag is not None and (parents or len(tags) > 1):  # an index's child stays, untagged
         await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
+        await announce.deleted(call.services, tx, repository, image, [tag])
         return [(image.digest, tag)]
     if parents:
         listed = ", ".join(map(str, parents))
@@ -112,6 +118,7 @@ async def _remove_one(
             "ImageReferencedByManifestList", f"Requested image referenced by manifest list: [{listed}]"
         )
     await erase(tx, image.id, call.now + call.limits.grace_us)
+    await announce.deleted(call.services, tx, repository, image, tags)
     return [(image.digest, name) for name in tags] or [(image.digest, None)]
 
 

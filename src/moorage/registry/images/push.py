@@ -14,6 +14,7 @@ from moorage.base.errors import (
     ManifestTooLarge,
     ReferencedImagesNotFound,
 )
+from moorage.registry.images import announce
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.repositories.repository import Repository, confirm
@@ -52,7 +53,8 @@ async def push_image(
        a. every layer and child is in the repository (unless missing references are allowed here);
        b. the image is stored, or an archived one restored;
        c. its layers stop being candidates for collection;
-       d. each tag is set; a protected tag that points elsewhere refuses the whole push.
+       d. each tag is set; a protected tag that points elsewhere refuses the whole push;
+       e. it is told: an event for each tag.
     `strict`: a protected tag refuses the same digest as well (ECR's JSON API).
     """
     # 1
@@ -76,6 +78,8 @@ async def push_image(
             ]
             if call.limits.aws_quotas:
                 await _check_tag_quota(tx, repository, image, tags)
+            if not strict or is_new or was_restored or moved:  # else the JSON API refuses it
+                await announce.pushed(call.services, tx, repository, digest, manifest, tags)
             tx.changed(repository.id)
     except UniqueViolation:  # two pushes of one protected tag: the constraint let one of them through
         raise ImageTagAlreadyExists(tag=", ".join(tags), name=repository.name) from None

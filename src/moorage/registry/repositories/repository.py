@@ -13,6 +13,9 @@ from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.errors import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
+from moorage.registry.audit.identity import user_identity
+from moorage.registry.events.outbox import emit
+from moorage.registry.events.shapes import repository_deleted
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mutability
 from moorage.store.db.api import Reads, Row, Transaction, UniqueViolation
@@ -146,6 +149,8 @@ async def delete(call: Call, name: str, account: str | None, *, force: bool) -> 
         await tx.run("repositories.request_purge", {"id": repository.id, "now": call.now})
         await tx.run("repositories.clear_tags", {"arn": repository.arn})
         await resource_policy.clear(tx, repository.arn)
+        caller = user_identity(call.principal)
+        await emit(call.services, tx, repository_deleted(repository.registry, name, caller, force))
         tx.changed(repository.id)
     return repository
 

@@ -173,6 +173,13 @@ class Settings:
         metadata={"help": "Failed logins a minute from one address before it has to wait; 0 is no limit."},
     )
     identity_networks: str = field(
+    restore_seconds: float = field(
+        default=10.0, metadata={"help": "Seconds until an archived image that is restored can be pulled."}
+    )
+    lifecycle_extensions: bool = field(
+        default=False,
+        metadata={"help": "Accept lifecycle policies with what Amazon's do not have, under `moorage`."},
+    )
         default="",
         metadata={
             "help": "Networks and host names, with commas, where identity providers may be though not public."

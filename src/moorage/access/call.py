@@ -14,7 +14,7 @@ from moorage.access.sessions import Sessions
 from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses
-from moorage.base.clock import HOUR, Clock
+from moorage.base.clock import HOUR, SECOND, Clock
 from moorage.base.http import Arrival
 from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
@@ -45,6 +45,9 @@ class Limits:
     password_us: int = 12 * HOUR
     download_url_us: int = HOUR
     allow_missing_references: bool = False
+    restore_us: int = 10 * SECOND
+    """How long an archived image is on its way back."""
+    lifecycle_extensions: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False
     names_denying_policy: bool = False

@@ -167,7 +167,7 @@ def _iam_context(request: Any) -> dict[str, str | tuple[str, ...]]:
 
 def image_tags_of(request: Any) -> tuple[str | None, ...]:
     """The tags of images that a request names, each to be authorized by itself; None where it names none."""
-    tag = getattr(request, "image_tag", None)
+    tag = getattr(getattr(request, "image_id", None) or request, "image_tag", None)
     if tag is not None:
         return (tag,)
     named = getattr(request, "image_ids", None) or ()

@@ -22,6 +22,7 @@ _METAVARS = {
     "memory_cache": "BYTES",
     "quotas": "none|aws",
     "region": "LABEL",
+    "restore_seconds": "SECONDS",
     "root_key_file": "FILE",
 }
 _METAVARS_BY_TYPE = {"float": "HOURS", "int": "NUMBER"}

@@ -2,7 +2,8 @@
 
 from moorage.registry.account import operations as account
 from moorage.registry.images import operations as images
+from moorage.registry.lifecycle import operations as lifecycle
 from moorage.registry.repositories import operations as repositories
 from moorage.registry.uploads import operations as uploads
 
-MODULES = (account, images, repositories, uploads)
+MODULES = (account, images, lifecycle, repositories, uploads)

@@ -34,7 +34,7 @@ from moorage.access.throttle import LoginThrottle
 from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses, Registry
-from moorage.base.clock import HOUR, system_clock
+from moorage.base.clock import HOUR, SECOND, system_clock
 from moorage.base.errors import Corrupted
 from moorage.base.http import Arrival, Headers, Request
 from moorage.config import InvalidSettings, Settings
@@ -305,6 +305,8 @@ def _limits(settings: Settings) -> Limits:
         password_us=int(settings.password_hours * HOUR),
         allow_missing_references=settings.allow_missing_references,
         strict_immutable=settings.strict_immutable,
+        restore_us=int(settings.restore_seconds * SECOND),
+        lifecycle_extensions=settings.lifecycle_extensions,
         aws_quotas=settings.quotas == "aws",
         names_denying_policy=settings.name_denying_policy,
     )

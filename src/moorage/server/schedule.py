@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from moorage.access.call import Services
 from moorage.access.sessions import clear_up
 from moorage.registry.events.outbox import Subscriber
+from moorage.registry.images import archive
 from moorage.registry.images import job as images_job
+from moorage.registry.lifecycle import job as lifecycle_job
+from moorage.registry.lifecycle import preview, stored
 from moorage.registry.uploads import job as uploads_job
 from moorage.server.jobs import Handler
 
@@ -47,7 +50,11 @@ PERIODIC = (
     Periodic("collect garbage",             60.0, uploads_job.collect),
 )  # fmt: skip
 
-HANDLERS: dict[str, Handler] = {}
+HANDLERS: dict[str, Handler] = {
+    archive.ACTIVATE:  Handler(archive.activate),
+    preview.PREVIEW:   Handler(preview.make),
+    stored.APPLY:      Handler(lifecycle_job.apply),
+}  # fmt: skip
 """What runs the jobs of the queue, by their kind."""
 
 SUBSCRIBERS: tuple[Subscriber, ...] = ()

@@ -38,11 +38,12 @@ def facts(number: int, image: dict[str, Any]) -> ImageFacts:
 def test_the_rules_take_what_they_should(vector: dict[str, Any]) -> None:
     images = [facts(number, image) for number, image in enumerate(vector["images"])]
 
-    taken = evaluate(images, parse(json.dumps(vector["policy"])), NOW).taken
+    evaluation = evaluate(images, parse(json.dumps(vector["policy"])), NOW)
 
-    assert {each.image.digest: each.rule.priority for each in taken if each.rule} == vector["marked"]
+    taken = {each.image.digest: each.rule.priority for each in evaluation.taken if each.rule}
+    assert taken == vector["marked"]
     if "withoutWaiting" in vector:
-        assert [each.image.digest for each in without_waiting(taken)] == vector["withoutWaiting"]
+        assert [each.image.digest for each in without_waiting(evaluation)] == vector["withoutWaiting"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["refusals"], ids=lambda vector: vector["name"])

@@ -13,6 +13,8 @@ from moorage.store.db.api import Reads, Row, Values
 
 Status = Literal["ACTIVE", "ARCHIVED", "ACTIVATING"]
 ACTIVE: tuple[Status, ...] = ("ACTIVE",)
+FOLLOWERS_MAX = 1_000
+_SUBJECTS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,28 @@ async def by_digest(reads: Reads, repository: Repository, digest: Digest) -> Ima
     return _image(row) if row else None
 
 
+async def by_id(reads: Reads, id_: int) -> tuple[int, Image] | None:
+    """With the number of its repository."""
+    row = await reads.one("images.by_id", {"image": id_})
+    return (row[-1], _image(row[:-1])) if row else None
+
+
 async def by_tag(reads: Reads, repository: Repository, tag: str) -> Image | None:
     row = await reads.one("images.by_tag", {"repository": repository.id, "tag": tag})
     return _image(row) if row else None
+
+
+async def followers(reads: Reads, repository: Repository, subject: Digest) -> list[Image]:
+    """What refers to the digest, and to that, and so on; the farthest last."""
+    found: list[Image] = []
+    subjects = [subject]
+    while subjects and len(found) < FOLLOWERS_MAX:
+        packed = [each.packed for each in subjects[:_SUBJECTS_AT_ONCE]]
+        values: Values = {"repository": repository.id, "subjects": packed, "limit": FOLLOWERS_MAX}
+        nearer = [_image(row) for row in await reads.all("images.followers", values)]
+        found += nearer
+        subjects = [*subjects[_SUBJECTS_AT_ONCE:], *(each.digest for each in nearer)]
+    return found
 
 
 async def manifest_of(call: Call, repository: Repository, image: Image) -> bytes:

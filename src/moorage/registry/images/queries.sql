@@ -131,3 +131,26 @@ DELETE FROM images WHERE id = :image
 
 -- some_of: images of a purged repository
 SELECT id FROM images WHERE repository = :repository ORDER BY digest LIMIT :limit
+
+-- archive: it can no longer be pulled
+UPDATE images SET status = 'ARCHIVED', archived = :now WHERE id = :image AND status = 'ACTIVE'
+
+-- begin_restore: it is on its way back
+UPDATE images SET status = 'ACTIVATING' WHERE id = :image AND status = 'ARCHIVED'
+
+-- activate: it is back
+UPDATE images SET status = 'ACTIVE', activated = :now WHERE id = :image AND status = 'ACTIVATING'
+
+-- followers: images whose subject is one of the digests
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled
+FROM images i WHERE i.repository = :repository AND i.subject IN :subjects ORDER BY i.id LIMIT :limit
+
+-- by_id: an image with its manifest
+SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+       i.pushed, i.status, i.archived, i.activated, i.pulled, i.sealed_manifest, i.repository
+FROM images i WHERE i.id = :image
+
+-- active_parents: indexes that have the digest as a child and can be pulled
+SELECT i.digest FROM index_children c JOIN images i ON i.id = c.image
+WHERE c.repository = :repository AND c.child = :child AND i.status = 'ACTIVE' ORDER BY i.digest LIMIT 100

@@ -107,11 +107,19 @@ def evaluate(images: Iterable[ImageFacts], policy: Policy, now: int) -> Evaluati
     return Evaluation(tuple(decisions), counted)
 
 
-def without_waiting(decisions: Sequence[Decision]) -> list[Decision]:
-    """Those that can be done now: of an index's child only if every index that has it goes as well."""
+def without_waiting(evaluation: Evaluation) -> list[Decision]:
+    """What can be done now, an index before its children. A child goes with every index that has it; to the archive
+    also after it.
+    """
+    archived = {each.image.digest for each in evaluation.decisions if each.image.status == "ARCHIVED"}
     going: dict[str, Decision] = {}
-    for decision in parents_first(decisions):
-        if all(parent in going for parent in decision.image.parents):
+    for decision in parents_first(evaluation.taken):
+        parents = decision.image.parents
+        if decision.action == "transition":
+            free = all(parent in going or parent in archived for parent in parents)
+        else:
+            free = all(parent in going and going[parent].action == "expire" for parent in parents)
+        if free:
             going[decision.image.digest] = decision
     return list(going.values())
 

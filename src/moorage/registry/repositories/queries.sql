@@ -56,3 +56,8 @@ DELETE FROM resource_tags WHERE arn = :arn AND key IN :keys
 
 -- clear_tags: remove all
 DELETE FROM resource_tags WHERE arn = :arn
+
+-- by_id: a repository that is not deleted
+SELECT id, account, region, name, created, mutability, mutability_filters, scan_on_push, encryption_type, key_arn,
+       domain, allow_missing_references
+FROM repositories WHERE id = :id AND name >= '0'

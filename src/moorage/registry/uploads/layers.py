@@ -43,10 +43,13 @@ class Holder:
 
 
 async def find(call: Call, repository: Repository, digest: Digest) -> Layer:
+    """Raise `BlobUnknown` also for what only archived images use."""
     row = await call.db.one("uploads.layer", {"repository": repository.id, "digest": digest.packed})
     if row is None:
         raise BlobUnknown(digest=digest, name=repository.name)
     blob, domain, sha256, size, wrapped_key, not_before = row
+    if not_before is None and await archived(call, repository, [digest]):
+        raise BlobUnknown(digest=digest, name=repository.name)
     await _renew(call, repository, [(digest, not_before)])
     return Layer(digest, size, blob, domain, Digest.unpack(sha256), wrapped_key, not_before is not None)
 
@@ -58,6 +61,13 @@ async def sizes(call: Call, repository: Repository, digests: Sequence[Digest]) -
     )
     await _renew(call, repository, [(Digest.unpack(packed), not_before) for packed, _, not_before in rows])
     return {Digest.unpack(packed): size for packed, size, _ in rows}
+
+
+async def archived(call: Call, repository: Repository, digests: Sequence[Digest]) -> set[Digest]:
+    """Those that only archived images use: they are here, and cannot be had until one of those is restored."""
+    packed = [digest.packed for digest in digests]
+    rows = await call.db.all("uploads.archived", {"repository": repository.id, "digests": packed})
+    return {Digest.unpack(digest) for (digest,) in rows}
 
 
 async def open_layer(call: Call, layer: Layer) -> SealedReader:

@@ -57,8 +57,10 @@ async def batch_check_layer_availability(
         except InvalidDigest:
             failures.append(_failure(text))
     sizes = await layers.sizes(call, repository, asked)
+    archived = await layers.archived(call, repository, asked)
     return BatchCheckLayerAvailabilityResponse(
-        layers=[_availability(digest, sizes.get(digest)) for digest in asked], failures=failures
+        layers=[_availability(digest, sizes.get(digest), digest in archived) for digest in asked],
+        failures=failures,
     )
 
 
@@ -110,6 +112,8 @@ async def complete_layer_upload(
         raise LayerPartTooSmall()
     digests = [Digest.parse(text) for text in request.layer_digests]
     is_known = bool(await layers.sizes(call, repository, digests))
+    if is_known and await layers.archived(call, repository, digests):
+        is_known = False  # the image that is being pushed brings it back
     try:
         digest = await session.finish(call, repository, upload, digests)
     except DigestMismatch:
@@ -146,10 +150,11 @@ async def get_download_url_for_layer(
     )
 
 
-def _availability(digest: Digest, size: int | None) -> Layer:
+def _availability(digest: Digest, size: int | None, is_archived: bool) -> Layer:
     if size is None:
         return Layer(layer_digest=str(digest), layer_availability="UNAVAILABLE")
-    return Layer(layer_digest=str(digest), layer_availability="AVAILABLE", layer_size=size)
+    availability = "ARCHIVED" if is_archived else "AVAILABLE"
+    return Layer(layer_digest=str(digest), layer_availability=availability, layer_size=size)
 
 
 def _failure(text: str) -> LayerFailure:

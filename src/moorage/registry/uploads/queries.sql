@@ -47,6 +47,16 @@ LEFT JOIN candidates c ON c.repository = l.repository AND c.digest = l.digest
 WHERE l.repository = :repository AND l.digest IN :digests
 ORDER BY l.digest LIMIT 1000
 
+-- archived: which of the digests archived images use, and no other. The newest image is the likeliest to be active
+SELECT l.digest FROM repository_blobs l
+WHERE l.repository = :repository AND l.digest IN :digests
+  AND EXISTS (SELECT 1 FROM image_blobs b WHERE b.repository = l.repository AND b.digest = l.digest)
+  AND COALESCE((
+      SELECT 1 FROM image_blobs b JOIN images i ON i.id = b.image
+      WHERE b.repository = l.repository AND b.digest = l.digest AND i.status = 'ACTIVE'
+      ORDER BY b.image DESC LIMIT 1), 0) = 0
+ORDER BY l.digest LIMIT 1000
+
 -- holders: repositories of the registry that have the digest in this domain, in name order
 SELECT r.name, r.id, l.blob
 FROM repository_blobs l JOIN repositories r ON r.id = l.repository JOIN blobs b ON b.id = l.blob

@@ -1,0 +1,59 @@
+"""The storage class of an image: ACTIVE, ARCHIVED, and ACTIVATING on the way back (ECR user guide, "Archiving").
+
+An archived image keeps its tags, and cannot be pulled. What refers to it goes with it and comes back with it.
+"""
+
+from __future__ import annotations
+
+from moorage.access.call import Services
+from moorage.registry.images import announce, find
+from moorage.registry.images.find import Image
+from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
+from moorage.store.db.api import Transaction
+from moorage.store.jobs.queue import Job
+
+ACTIVATE = "images.activate"
+"""Job by the id of an image that is being restored."""
+
+
+async def archive(
+    services: Services, tx: Transaction, repository: Repository, image: Image, now: int
+) -> bool:
+    """With what refers to it, and to that. False if it is not ACTIVE."""
+    if not await tx.run("images.archive", {"image": image.id, "now": now}):
+        return False
+    await announce.storage_class_updated(services, tx, repository, image, "ARCHIVE")
+    for follower in await find.followers(tx, repository, image.digest):
+        if await tx.run("images.archive", {"image": follower.id, "now": now}):
+            await announce.storage_class_updated(services, tx, repository, follower, "ARCHIVE")
+    tx.changed(repository.id)
+    return True
+
+
+async def restore(
+    services: Services, tx: Transaction, repository: Repository, image: Image, now: int
+) -> bool:
+    """ACTIVE again in a while, with what refers to it. False if it is not ARCHIVED."""
+    if not await tx.run("images.begin_restore", {"image": image.id}):
+        return False
+    due = now + services.limits.restore_us
+    await services.jobs.put(tx, ACTIVATE, str(image.id), now=now, due=due)
+    for follower in await find.followers(tx, repository, image.digest):
+        if await tx.run("images.begin_restore", {"image": follower.id}):
+            await services.jobs.put(tx, ACTIVATE, str(follower.id), now=now, due=due)
+    tx.changed(repository.id)
+    return True
+
+
+async def activate(services: Services, job: Job) -> None:
+    """The end of a restoration, unless a push was quicker."""
+    now = services.clock()
+    async with services.db.transaction() as tx:
+        found = await find.by_id(tx, int(job.subject))
+        repository = await repositories.find_by_id(tx, found[0]) if found else None
+        if found is None or repository is None:
+            return
+        if await tx.run("images.activate", {"image": found[1].id, "now": now}):
+            await announce.storage_class_updated(services, tx, repository, found[1], "STANDARD", now)
+            tx.changed(repository.id)

@@ -1,0 +1,66 @@
+"""The policy of a repository: put, found, deleted. From an hour after it was put, it is applied every hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moorage.access.call import Call
+from moorage.base.clock import HOUR
+from moorage.base.errors import LifecyclePolicyNotFound
+from moorage.registry.lifecycle.policy import compact, parse
+from moorage.registry.repositories.repository import Repository, confirm
+from moorage.store.db.api import Reads, Transaction
+from moorage.store.jobs.queue import Jobs
+
+APPLY = "lifecycle.apply"
+"""Job by the id of a repository that has a policy."""
+EVERY_US = HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    text: str
+    put: int
+    evaluated: int | None
+    """When it was last applied."""
+
+
+async def put(call: Call, repository: Repository, text: str) -> StoredPolicy:
+    """Refuse what is no policy, and keep the one before; else store the text without insignificant whitespace."""
+    parse(text, with_extensions=call.limits.lifecycle_extensions)
+    async with call.db.transaction() as tx:
+        await confirm(tx, repository)
+        return await store(tx, call, repository, text)
+
+
+async def store(tx: Transaction, call: Call, repository: Repository, text: str) -> StoredPolicy:
+    """The same within a transaction, of a text that has passed `parse`."""
+    shown = compact(text)
+    await tx.run("lifecycle.put_policy", {"repository": repository.id, "policy": shown, "now": call.now})
+    await ask(tx, call.services.jobs, repository.id, now=call.now, due=call.now + EVERY_US)
+    return StoredPolicy(shown, call.now, None)
+
+
+async def find(reads: Reads, repository: Repository) -> StoredPolicy:
+    found = await policy_of(reads, repository.id)
+    if found is None:
+        raise LifecyclePolicyNotFound(name=repository.name, registry_id=repository.registry.account)
+    return found
+
+
+async def policy_of(reads: Reads, repository: int) -> StoredPolicy | None:
+    row = await reads.one("lifecycle.policy", {"repository": repository})
+    return StoredPolicy(*row) if row else None
+
+
+async def delete(call: Call, repository: Repository) -> StoredPolicy:
+    """What is being applied goes on to the end of its batch."""
+    async with call.db.transaction() as tx:
+        found = await find(tx, repository)
+        await tx.run("lifecycle.delete_policy", {"repository": repository.id})
+    return found
+
+
+async def ask(tx: Transaction, jobs: Jobs, repository: int, *, now: int, due: int) -> None:
+    """Have the policy applied when `due`, if it is not to be before."""
+    await jobs.put(tx, APPLY, str(repository), now=now, due=due)

@@ -172,7 +172,6 @@ class Settings:
         default=1_000,
         metadata={"help": "Failed logins a minute from one address before it has to wait; 0 is no limit."},
     )
-    identity_networks: str = field(
     restore_seconds: float = field(
         default=10.0, metadata={"help": "Seconds until an archived image that is restored can be pulled."}
     )
@@ -180,6 +179,7 @@ class Settings:
         default=False,
         metadata={"help": "Accept lifecycle policies with what Amazon's do not have, under `moorage`."},
     )
+    identity_networks: str = field(
         default="",
         metadata={
             "help": "Networks and host names, with commas, where identity providers may be though not public."

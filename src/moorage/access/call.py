@@ -44,10 +44,10 @@ class Limits:
     """How long a layer stays that nothing refers to (microseconds, as all times)."""
     password_us: int = 12 * HOUR
     download_url_us: int = HOUR
-    allow_missing_references: bool = False
     restore_us: int = 10 * SECOND
     """How long an archived image is on its way back."""
     lifecycle_extensions: bool = False
+    allow_missing_references: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False
     names_denying_policy: bool = False

@@ -130,6 +130,45 @@ class LimitExceeded(MoorageError):
     pass
 
 
+class ImageStorageClassUpdateNotSupported(MoorageError):
+    template = "The requested image storage class update is not supported. {reason}"
+
+
+# Lifecycle policies
+
+
+class LifecyclePolicyNotFound(MoorageError):
+    template = (
+        "Lifecycle policy does not exist for the repository with name '{name}' in the registry with id '{registry_id}'"
+    )
+
+
+class LifecyclePolicyPreviewNotFound(MoorageError):
+    template = (
+        "Lifecycle policy preview does not exist for the repository with name '{name}' in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class LifecyclePolicyPreviewInProgress(MoorageError):
+    template = "The previous lifecycle policy preview request has not completed. Wait and try again."
+
+
+# Replication
+
+
+class ReplicationBackfillInProgress(MoorageError):
+    template = "A replication backfill to the Region '{region}' is already in progress"
+
+
+class ReplicationBackfillInvalidStatus(MoorageError):
+    template = "The replication backfill with id '{id}' cannot be stopped: its status is {status}"
+
+
+class ReplicationBackfillNotFound(MoorageError):
+    template = "The replication backfill with id '{id}' does not exist in the registry with id '{registry_id}'"
+
+
 # Layers
 
 
@@ -172,45 +211,6 @@ class EmptyUpload(MoorageError):
         "The upload with id '{upload_id}' in the repository with name '{name}' in registry with id '{registry_id}' "
         "cannot be completed because it does not have any parts"
     )
-
-class ImageStorageClassUpdateNotSupported(MoorageError):
-    template = "The requested image storage class update is not supported. {reason}"
-
-
-# Lifecycle policies
-
-
-class LifecyclePolicyNotFound(MoorageError):
-    template = (
-        "Lifecycle policy does not exist for the repository with name '{name}' in the registry with id '{registry_id}'"
-    )
-
-
-class LifecyclePolicyPreviewNotFound(MoorageError):
-    template = (
-        "Lifecycle policy preview does not exist for the repository with name '{name}' in the registry with id "
-        "'{registry_id}'"
-    )
-
-
-class LifecyclePolicyPreviewInProgress(MoorageError):
-    template = "The previous lifecycle policy preview request has not completed. Wait and try again."
-
-
-# Replication
-
-
-class ReplicationBackfillInProgress(MoorageError):
-    template = "A replication backfill to the Region '{region}' is already in progress"
-
-
-class ReplicationBackfillInvalidStatus(MoorageError):
-    template = "The replication backfill with id '{id}' cannot be stopped: its status is {status}"
-
-
-class ReplicationBackfillNotFound(MoorageError):
-    template = "The replication backfill with id '{id}' does not exist in the registry with id '{registry_id}'"
-
 
 
 class InvalidLayer(MoorageError):

@@ -303,10 +303,10 @@ def _limits(settings: Settings) -> Limits:
         upload_idle_us=int(settings.upload_idle_hours * HOUR),
         grace_us=int(settings.grace_hours * HOUR),
         password_us=int(settings.password_hours * HOUR),
-        allow_missing_references=settings.allow_missing_references,
-        strict_immutable=settings.strict_immutable,
         restore_us=int(settings.restore_seconds * SECOND),
         lifecycle_extensions=settings.lifecycle_extensions,
+        allow_missing_references=settings.allow_missing_references,
+        strict_immutable=settings.strict_immutable,
         aws_quotas=settings.quotas == "aws",
         names_denying_policy=settings.name_denying_policy,
     )

@@ -54,15 +54,15 @@ async def find_in(reads: Reads, registry: Registry, name: str) -> Repository:
     return _repository(row)
 
 
-async def confirm(tx: Transaction, repository: Repository) -> None:
-    """It is still there, so that what is written now is not purged with what was deleted before."""
-    if not await tx.one("repositories.is_there", {"id": repository.id, "name": repository.name}):
 async def find_by_id(reads: Reads, id_: int) -> Repository | None:
     """None if it was deleted."""
     row = await reads.one("repositories.by_id", {"id": id_})
     return _repository(row) if row else None
 
 
+async def confirm(tx: Transaction, repository: Repository) -> None:
+    """It is still there, so that what is written now is not purged with what was deleted before."""
+    if not await tx.one("repositories.is_there", {"id": repository.id, "name": repository.name}):
         raise RepositoryNotFound(name=repository.name, registry_id=repository.registry.account)
 
 

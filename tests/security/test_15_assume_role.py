@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ..wire.api.conftest import Key
 from .calling import Answer, Caller
 from .places import Account, allow, assumed, deny, grant, policy, trust_policy
 
@@ -182,10 +184,6 @@ def test_a_session_token_narrows_nothing_and_widens_nothing(a: Account) -> None:
     """GetSessionToken: the user's own permissions; no session of a session."""
     caller = a.user(allow("ecr:DescribeRepositories"), name="assume-self")
     made = caller.need("sts.GetSessionToken")
-    from dataclasses import replace
-
-    from ..wire.api.conftest import Key
-
     key = Key(made.element("AccessKeyId"), made.element("SecretAccessKey"))
     session = replace(caller, key=key, token=made.element("SessionToken"))
 

@@ -57,7 +57,7 @@ from moorage.oci.target import Target
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.uploads import layers
 from moorage.server.kept import Kept, KeptAnswers
-from moorage.server.telemetry import Recorder
+from moorage.server.telemetry import Recorder, without_token
 from moorage.server.wire import render_constant, render_varying
 
 AWS_BODY_MAX = 32 << 20  # 20 MiB of a layer part in base64, or 4 MiB of manifest escaped six-fold
@@ -255,12 +255,13 @@ class Pipeline:
 
     def _understood(self, error: Exception, request: Request, request_id: str) -> MoorageError:
         """The error to tell; what is ours is logged, and told without detail."""
+        path = without_token(request.path)
         if isinstance(error, MoorageError):
             if error.status >= 500:
-                _log.error("%s %s %r: %s", request_id, request.method, request.path, error)
+                _log.error("%s %s %r: %s", request_id, request.method, path, error)
             return error
         if not isinstance(error, ConnectionError):  # of a client that left; nobody reads the answer
-            _log.error("%s %s %r", request_id, request.method, request.path, exc_info=error)
+            _log.error("%s %s %r", request_id, request.method, path, exc_info=error)
         return Server()
 
     def _registry_refusal(self, request: Request, error: MoorageError) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 
+from moorage.access.downloads import PREFIX
 from moorage.base.http import Request
 
 _access_log = logging.getLogger("moorage.access")
@@ -24,8 +25,8 @@ class Recorder:
         return tail.encode()
 
     def record(self, request: Request, status: int, request_id: str) -> None:
-        """Neither query nor credentials are written: a query may carry a signature. The path is as it came: decoded
-        it could hold a line break, and forge a line.
+        """Neither query nor credentials are written: a query may carry a signature. The path is as it came, without
+        the token of a download: decoded it could hold a line break, and forge a line.
         """
         if self.writes_lines:
             agent = request.header(b"user-agent") or "-"
@@ -34,7 +35,12 @@ class Recorder:
                 request_id,
                 request.client,
                 request.method,
-                request.raw_path.decode("latin-1"),
+                without_token(request.raw_path.decode("latin-1")),
                 status,
                 agent[:120],
             )
+
+
+def without_token(path: str) -> str:
+    """For a log: a download URL is good for whoever reads it."""
+    return f"{PREFIX}..." if path.startswith(PREFIX) else path

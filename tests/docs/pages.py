@@ -23,6 +23,7 @@ COMMAND_PAGES = [page for page in PAGES if page.parent.name != "adr"]
 _WHOLE = "\n<!-- typed as a whole -->\n"
 _BLOCK = re.compile(r"^```(?P<language>[a-z ]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CONFIGURATION = "# moorage.toml\n"
+_EXCHANGE = re.compile(r"((?:.*\\\n)*.*)\n?((?s:.*))")
 _HEADING = re.compile(r"^#{2,} (?P<title>.+)$", re.MULTILINE)
 _PROGRAM = re.compile(
     r"(?:^|[|(] ?)(buildah|crane|ctr|docker|helm|openssl|oras|podman|skopeo)(?= )", re.MULTILINE
@@ -103,7 +104,7 @@ def refused(text: str) -> str:
     """Of a transcript of refusals, what was typed and what was said, for the function `refused` of the shell."""
     lines = []
     for exchange in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        typed, _, said = exchange.partition("\n")
+        typed, said = _EXCHANGE.fullmatch(exchange).groups()  # type: ignore[union-attr]  # matches everything
         lines.append(f"refused {shlex.quote(typed)} {shlex.quote(' '.join(said.split()))}\n")
     return "".join(lines)
 

@@ -1,7 +1,7 @@
 """Settings: one frozen record, read by `cli` and `server` only.
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
-is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`) stands in the file only.
+is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from moorage.access.organization_table import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
+from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
 from moorage.remote.addresses import Allowed
 
 Network = IPv4Network | IPv6Network
@@ -201,12 +202,27 @@ class Settings:
         default=False,
         metadata={"help": "Refuse to push the same image to an immutable tag again, as Amazon's does."},
     )
+    audit: str = field(
+        default="writes",
+        metadata={"help": "Which calls go on record: `writes` (and what is refused), `all` or `none`."},
+    )
+    audit_days: int = field(default=90, metadata={"help": "Days that records of calls are kept; 0 is for ever."})
+    audit_file: Path | None = field(
+        default=None, metadata={"help": "File that records of calls are appended to, besides the database."}
+    )
+    audit_chain: bool = field(
+        default=False, metadata={"help": "Chain the records by their hashes, so that changes to them show."}
+    )
+    metrics_listen: str = field(
+        default="", metadata={"help": "HOST:PORT of a listener of its own for Prometheus: GET /metrics."}
+    )
     quotas: str = field(default="none", metadata={"help": "`aws` turns Amazon's quotas on."})
     access_log: bool = field(default=False, metadata={"help": "Write a line for each request."})
     aliases: Mapping[str, Registry] = field(default_factory=dict, metadata=_FILE_ONLY)
     """Names of registries, without port: `"registry.example" = "123456789012/eu-west-1"`."""
     listeners: tuple[PrivateListener, ...] = field(default=(), metadata=_FILE_ONLY)
     endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
+    event_targets: tuple[Target, ...] = field(default=(), metadata=_FILE_ONLY)
     organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
 
@@ -245,6 +261,14 @@ class Settings:
         names = [listener.name for listener in self.listeners]
         if len(set(names)) < len(names):
             raise InvalidSettings(f"two listeners have one name: {', '.join(sorted(names))}")
+        if self.audit not in ("writes", "all", "none"):
+            raise InvalidSettings(f"audit is '{self.audit}': writes, all or none")
+        if self.audit_days < 0:
+            raise InvalidSettings(f"audit_days is {self.audit_days}: a number of days, or 0")
+        if self.metrics_listen and not _is_address(self.metrics_listen):
+            raise InvalidSettings(
+                f"metrics_listen is '{self.metrics_listen}': HOST:PORT, for instance 127.0.0.1:9090"
+            )
         if self.quotas not in ("none", "aws"):
             raise InvalidSettings(f"quotas is '{self.quotas}': none or aws")
         if not 0 < self.password_hours <= 12:
@@ -337,6 +361,11 @@ def _from_file(file: Path) -> dict[str, Any]:
         try:
             values["endpoints"] = tables_in(values["endpoints"], listeners)
         except EndpointMisconfigured as error:
+            raise InvalidSettings(str(error)) from None
+    if "event_targets" in values:
+        try:
+            values["event_targets"] = targets_in(values["event_targets"])
+        except TargetMisconfigured as error:
             raise InvalidSettings(str(error)) from None
     return {**values, "organization": organization}
 

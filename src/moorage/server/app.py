@@ -45,12 +45,16 @@ from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_roo
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
+from moorage.registry.events.delivery import KIND as DELIVERIES
+from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.outbox import Dispatcher
+from moorage.registry.events.targets import MOST as MOST_TARGETS
+from moorage.registry.events.targets import TargetMisconfigured
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 from moorage.server import schedule
-from moorage.server.jobs import JobRunner
+from moorage.server.jobs import Handler, JobRunner
 from moorage.server.listeners import Listeners, Server, bind
 from moorage.server.outgoing import Outgoing
 from moorage.server.pipeline import Identification, Pipeline
@@ -184,14 +188,18 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
         announce(installation, listeners)
         if installation.created is not None:
             await installation.credentials.claimed()
+        services, delivery = installation.services, open_delivery(settings)
+        await delivery.begin(services)
+        handlers = {**schedule.HANDLERS, DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS)}
+        subscribers = (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
         application = Application(installation)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
             loop.create_task(schedule.run_all(installation.services)),
-            loop.create_task(JobRunner(installation.services, schedule.HANDLERS).run()),
-            loop.create_task(Dispatcher(installation.services, schedule.SUBSCRIBERS).run()),
+            loop.create_task(JobRunner(services, handlers).run()),
+            loop.create_task(Dispatcher(services, subscribers).run()),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
         ]
@@ -201,6 +209,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            await delivery.close()
             application.outgoing.close()
             await installation.services.usage.write()
 
@@ -262,6 +271,14 @@ def read_organization(settings: Settings) -> Organization:
     try:
         return organization_of(settings.organization)
     except OrganizationMisconfigured as error:
+        raise InvalidSettings(str(error)) from None
+
+
+def open_delivery(settings: Settings) -> Delivery:
+    """Raise `InvalidSettings` for a target whose secret cannot be read."""
+    try:
+        return Delivery.open(settings.event_targets)
+    except TargetMisconfigured as error:
         raise InvalidSettings(str(error)) from None
 
 

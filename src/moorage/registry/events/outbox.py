@@ -81,7 +81,7 @@ class Dispatcher:
     async def _dispatch_batch(self) -> int:
         services = self._services
         async with services.db.transaction() as tx:
-            found = [_written(row) for row in await tx.all("events.undispatched", {"limit": BATCH})]
+            found = [written_of(row) for row in await tx.all("events.undispatched", {"limit": BATCH})]
             taken = [written.row for written in found if await self._hand_over(tx, written)]
             await tx.run("events.dispatched", {"ids": taken})
             kept = set(taken)
@@ -108,7 +108,7 @@ def _values(event: Event, now: int) -> dict[str, int | str]:
     }
 
 
-def _written(row: Row) -> Written:
+def written_of(row: Row) -> Written:
     id_, event, occurred, account, region, kind, repository, resources, detail = row
     return Written(
         id_,

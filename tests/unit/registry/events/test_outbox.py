@@ -47,8 +47,8 @@ async def heard(registry: MemoryRegistry) -> Told:
 @in_memory
 async def test_each_tag_of_a_push_is_told_and_a_push_without_tags_once(registry: MemoryRegistry) -> None:
     repository = await registry.repository("team/app")
-    content = image_of([await_layer := b"{}"])
-    await registry.push_layer(repository, await_layer)
+    content = image_of([b"{}"])
+    await registry.push_layer(repository, b"{}")
     await push_image(registry.call, repository, content, MANIFEST_TYPE, ["1", "latest"])
     await push_image(registry.call, repository, content, MANIFEST_TYPE, [])
 

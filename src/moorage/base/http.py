@@ -109,12 +109,27 @@ class BlobSource(Protocol):
     def close(self) -> None: ...
 
 
+class Arriving(Protocol):
+    """Says how far a source can be read that is still being written."""
+
+    @property
+    def reach(self) -> int:
+        """Bytes, from the first, that are there."""
+        ...
+
+    async def passes(self, offset: int) -> None:
+        """Wait until `reach` is beyond `offset`. Raise ConnectionError if it never will be."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BlobBody:
     """A body that a worker thread writes to the socket: literal bytes, and ranges of `source` (start, stop)."""
 
     source: BlobSource
     segments: tuple[bytes | tuple[int, int], ...]
+    arriving: Arriving | None = None
+    """Of a source that is not all there yet."""
 
     @property
     def length(self) -> int:

@@ -14,8 +14,8 @@ from threading import Lock
 
 from moorage.base.digest import Digest
 from moorage.keys.buffers import Buffers
-from moorage.keys.frames import FRAME_BYTES, STRIDE_BYTES, TAG_BYTES, FrameSealer
-from moorage.keys.reading import FrameReader
+from moorage.keys.frames import FRAME_BYTES, STRIDE_BYTES, TAG_BYTES, FrameSealer, frame_count
+from moorage.keys.reading import FrameReader, SealedReader
 from moorage.store.blobs.api import PartialBlob
 
 _WRITEBACK_BYTES = 16 << 20
@@ -63,6 +63,25 @@ class SealedWriter:
             self._write(self._full_frames(view))
             self._start_writeback()
         self.received += len(view)
+
+    @property
+    def readable(self) -> int:
+        """Plain bytes, from the first, that `follow` can read by now: all once it is finished."""
+        return self.received - len(self._tail)
+
+    def follow(self, size: int) -> SealedReader:
+        """Read beside the writer what will have `size` plain bytes; the caller closes it.
+
+        What is beyond `readable` MUST NOT be asked for.
+        """
+        file = self._file.follow()
+        try:
+            blob, domain = self._sealer.blob, self._sealer.domain
+            last = frame_count(size) - 1
+            return SealedReader(file, FrameReader(file, blob, domain, self.key, size, last, self._buffers))
+        except BaseException:
+            file.close()
+            raise
 
     def digests(self) -> dict[str, Digest]:
         """Of all received, by algorithm."""

@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from moorage.base.errors import Corrupted
-from moorage.base.http import BlobBody
+from moorage.base.http import Arriving, BlobBody
 from moorage.server.channels import Channel
 
 BATCH_BYTES = (
@@ -49,6 +49,8 @@ class Outgoing:
                     lost.result()
                 if transfer.is_parked:
                     await _writable(loop, channel.socket, lost)
+                elif transfer.starved_at is not None and body.arriving is not None:
+                    await _arrived(body.arriving, transfer.starved_at, lost)
         finally:
             self._active -= 1
             transfer.close()
@@ -76,12 +78,27 @@ async def _writable(loop: asyncio.AbstractEventLoop, socket: int, lost: asyncio.
         raise TimeoutError("the client takes nothing")
 
 
+async def _arrived(arriving: Arriving, offset: int, lost: asyncio.Future[None]) -> None:
+    """No thread waits for bytes that are still on their way to us."""
+    passes = asyncio.ensure_future(arriving.passes(offset))
+    try:
+        await asyncio.wait((passes, lost), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not passes.cancel():
+            passes.exception()
+    if lost.done():
+        lost.result()
+    passes.result()
+
+
 class _Transfer:
     """Position in one answer. `run` is called by one thread at a time."""
 
     def __init__(self, channel: Channel, head: bytes, body: BlobBody) -> None:
         self.is_done = False
         self.is_parked = False
+        self.starved_at: int | None = None
+        """Where the source ends for now, when it was read up to there."""
         self._channel = channel
         self._body = body
         self._segments = list(reversed((head, *body.segments)))
@@ -89,11 +106,13 @@ class _Transfer:
 
     def run(self, ahead: ThreadPoolExecutor | None) -> None:
         """Send until all is sent, the socket is full, or others should have a turn."""
-        self.is_parked, self._turn = False, TURN_BYTES
-        while self._segments and not self.is_parked and self._turn > 0:
+        self.is_parked, self.starved_at, self._turn = False, None, TURN_BYTES
+        while self._segments and not self.is_parked and self.starved_at is None and self._turn > 0:
             segment = self._segments.pop()
             if isinstance(segment, bytes):
                 self._send_literal(segment)
+            elif self._body.arriving is not None:
+                self._send_arrived(*segment, self._body.arriving.reach)
             elif self._body.source.descriptor is not None:
                 self._send_file(self._body.source.descriptor, *segment)
             elif ahead is not None and segment[1] - segment[0] > 2 * BATCH_BYTES:
@@ -124,6 +143,15 @@ class _Transfer:
             start += sent
             self._turn -= sent
         self._keep(start, stop)
+
+    def _send_arrived(self, start: int, stop: int, reach: int) -> None:
+        there = min(stop, reach)
+        if there <= start:
+            self.starved_at = start
+            self._keep(start, stop)
+        else:
+            self._keep(there, stop)
+            self._send_unsealed(start, there)
 
     def _send_unsealed(self, start: int, stop: int) -> None:
         buffer = _buffers.first

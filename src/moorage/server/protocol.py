@@ -300,7 +300,7 @@ class Exchange:
         elif cycle.scope["method"] == "HEAD":
             _close(reply)
             connection.transport.write(head)
-        elif reply.body.length <= INLINE_BYTES:
+        elif reply.body.length <= INLINE_BYTES and reply.body.arriving is None:
             connection.transport.write(head + read_whole(reply.body))
         else:
             await self._send_blob(head, reply.body)

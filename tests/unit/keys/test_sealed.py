@@ -126,7 +126,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "two frames exchanged": lambda file: (
         file[:64] + file[64 + STRIDE : 64 + 2 * STRIDE] + file[64 : 64 + STRIDE] + file[64 + 2 * STRIDE :]
     ),
-    "a frame over another": lambda file: file[: 64 + STRIDE] + file[64 : 64 + STRIDE] + file[64 + 2 * STRIDE :],
+    "a frame over another": lambda file: (
+        file[: 64 + STRIDE] + file[64 : 64 + STRIDE] + file[64 + 2 * STRIDE :]
+    ),
     "empty": lambda file: b"",
     "header only": lambda file: file[:64],
     "zeros": lambda file: bytes(len(file)),
@@ -147,7 +149,9 @@ def test_a_damaged_file_is_never_served_as_good(
         _read(blobs, blob, key, len(content))
 
 
-def test_an_undamaged_frame_beside_a_damaged_one_is_still_served(blobs: SealedBlobs, store: MemoryBlobs) -> None:
+def test_an_undamaged_frame_beside_a_damaged_one_is_still_served(
+    blobs: SealedBlobs, store: MemoryBlobs
+) -> None:
     content = os.urandom(3 * FRAME)
     blob, key = _write(blobs, content)
     store.committed[blob] = _flip(64 + STRIDE, store.committed[blob])
@@ -324,6 +328,36 @@ def test_the_second_request_opens_the_blob_and_the_third_has_its_descriptor(stor
     blobs.close()
 
 
+@pytest.mark.parametrize("size", [FRAME, FRAME + 1, 3_000_001])
+def test_what_is_being_written_is_read_beside_the_writer_as_far_as_it_says(
+    blobs: SealedBlobs, size: int
+) -> None:
+    random_ = random.Random(size)
+    content = random_.randbytes(size)
+    writer = blobs.create(os.urandom(16), DOMAIN, BlobKey.new())
+    reader = writer.follow(size)
+
+    for piece in _pieces(content, random_):
+        writer.append(piece)
+        assert size >= writer.received >= writer.readable >= writer.received - FRAME
+        assert reader.read(0, writer.readable) == content[: writer.readable]
+    writer.finish()
+
+    assert writer.readable == size
+    assert reader.read(0, size) == content
+
+
+def test_who_follows_a_blob_that_is_longer_than_was_said_gets_no_false_end(blobs: SealedBlobs) -> None:
+    writer = blobs.create(os.urandom(16), DOMAIN, BlobKey.new())
+    reader = writer.follow(FRAME)
+
+    writer.append(memoryview(bytes(2 * FRAME)))
+    writer.finish()
+
+    with pytest.raises(Corrupted):
+        reader.read(0, FRAME)
+
+
 def _pieces(content: bytes, random_: random.Random) -> Iterator[memoryview]:
     rest = memoryview(content)
     while rest:
@@ -347,4 +381,3 @@ def _read(blobs: SealedBlobs, blob: bytes, key: BlobKey, size: int) -> bytes:
         return reader.read(0, size)
     finally:
         reader.close()
-

@@ -26,6 +26,10 @@ class PartialBlob(Protocol):
         """Fill `buffer` with what was written at `offset`; fewer bytes only at the end. Before `commit`."""
         ...
 
+    def follow(self) -> StoredBlob:
+        """Open the file beside its writer. What is open stays readable after `commit` and `discard`."""
+        ...
+
     def commit(self) -> None:
         """Make the file durable under its name: file and directory MUST be synced when it returns."""
         ...

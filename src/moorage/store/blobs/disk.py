@@ -81,6 +81,9 @@ class PartialFile:
     def read_into(self, buffer: memoryview, offset: int) -> int:
         return _read_into(self._file, buffer, offset)
 
+    def follow(self) -> StoredFile:
+        return StoredFile(os.open(self._partial_path, os.O_RDONLY | _NEVER_FOLLOW))
+
     def commit(self) -> None:
         """1. The bytes are on the disk. 2. They get their name. 3. The name is on the disk."""
         with _full_translated():

@@ -43,6 +43,9 @@ class MemoryPartial:
     def read_into(self, buffer: memoryview, offset: int) -> int:
         return _read_into(self._content, buffer, offset)
 
+    def follow(self) -> MemoryStored:
+        return MemoryStored(self._content)
+
     def commit(self) -> None:
         self._store.committed[self._blob] = bytes(self._store.partial.pop(self._blob))
 
@@ -53,7 +56,7 @@ class MemoryPartial:
 class MemoryStored:
     """A `StoredBlob`."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | bytearray) -> None:
         self._content = content
 
     @property

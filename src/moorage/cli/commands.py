@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from moorage.cli.options import FIELDS, add_settings
 
@@ -156,6 +157,22 @@ def _explained(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _applied(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "repositories", nargs="*", metavar="REPOSITORY", help="Default: all that have a lifecycle policy."
+    )
+    parser.add_argument("--dry-run", action="store_true", help="Show what would go, and change nothing.")
+    _of_account(parser)
+
+
+def _lifecycle_explained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repository", metavar="REPOSITORY", help="Its name.")
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="A lifecycle policy to try. Default: the one it has."
+    )
+    _of_account(parser)
+
+
 def _of_account(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", dest="id", metavar="ID", help="The account. Default: the default one.")
 
@@ -287,6 +304,35 @@ COMMANDS = (
         "moorage policy explain --principal arn:aws:iam::123456789012:user/ci --action ecr:PutImage \\\n"
         "  --resource arn:aws:ecr:us-east-1:123456789012:repository/app --context aws:SourceIp=10.0.0.1",
         (_explained, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle",
+        None,
+        "apply lifecycle policies, and say what they decide",
+        "Apply lifecycle policies now, and say what they decide about each image.",
+        "moorage lifecycle explain team/app\nmoorage lifecycle run --dry-run",
+    ),
+    Command(
+        "lifecycle run",
+        "lifecycle_run",
+        "apply lifecycle policies now",
+        "Have the running server apply lifecycle policies now instead of within the hour, and wait for it.\n"
+        "With --dry-run nothing is changed, and no server is needed.",
+        "moorage lifecycle run\nmoorage lifecycle run team/app --dry-run --json",
+        (_applied, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle explain",
+        "lifecycle_explain",
+        "say for each image which rule decides, and why",
+        "Say for each image of a repository which rule of its lifecycle policy decides about it, what would\n"
+        "happen and why; --policy tries another policy. Nothing is changed. Works beside the running server.",
+        "moorage lifecycle explain team/app\nmoorage lifecycle explain team/app --policy policy.json --json",
+        (
+            _lifecycle_explained,
+            partial(add_settings, names=("data", "region", "root_key_file", "lifecycle_extensions")),
+            _json,
+        ),
     ),
     Command(
         "certs",

@@ -1,5 +1,5 @@
 -- policy: of a repository, when it was put, and when it was last applied
-SELECT policy, put, evaluated FROM lifecycle_policies WHERE repository = :repository
+SELECT policy, put, evaluated FROM lifecycle_policies WHERE repository = :repository LIMIT 1
 
 -- put_policy: a new one has not been applied yet
 INSERT INTO lifecycle_policies (repository, policy, put) VALUES (:repository, :policy, :now)
@@ -9,7 +9,7 @@ ON CONFLICT (repository) DO UPDATE SET policy = excluded.policy, put = excluded.
 DELETE FROM lifecycle_policies WHERE repository = :repository
 
 -- with_policies: repositories of a registry that have one, in name order
-SELECT r.id, r.name FROM lifecycle_policies p JOIN repositories r ON r.id = p.repository
+SELECT r.name FROM lifecycle_policies p JOIN repositories r ON r.id = p.repository
 WHERE r.account = :account AND r.region = :region AND r.name > :after AND r.name >= '0' ORDER BY r.name LIMIT :limit
 
 -- images: all of a repository, by digest
@@ -62,10 +62,11 @@ UPDATE lifecycle_policies SET evaluated = :now WHERE repository = :repository AN
 
 -- run: the last one
 SELECT started, finished, expired, archived, untagged, failed FROM lifecycle_runs WHERE repository = :repository
+LIMIT 1
 
 -- preview: the last one
 SELECT number, policy, started, status, finished, expiring, transitioning FROM lifecycle_previews
-WHERE repository = :repository
+WHERE repository = :repository LIMIT 1
 
 -- begin_preview: in place of the one before
 INSERT INTO lifecycle_previews (repository, number, policy, started, status, expiring, transitioning)

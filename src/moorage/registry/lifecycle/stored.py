@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorage.access.call import Call
+from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
 from moorage.base.errors import LifecyclePolicyNotFound
 from moorage.registry.lifecycle.policy import compact, parse
 from moorage.registry.repositories.repository import Repository, confirm
-from moorage.store.db.api import Reads, Transaction
+from moorage.store.db.api import Reads, Transaction, Values
 from moorage.store.jobs.queue import Jobs
 
 APPLY = "lifecycle.apply"
@@ -51,6 +52,12 @@ async def find(reads: Reads, repository: Repository) -> StoredPolicy:
 async def policy_of(reads: Reads, repository: int) -> StoredPolicy | None:
     row = await reads.one("lifecycle.policy", {"repository": repository})
     return StoredPolicy(*row) if row else None
+
+
+async def names_with_policies(reads: Reads, registry: Registry, after: str, limit: int) -> list[str]:
+    """Of the repositories, in order."""
+    values: Values = {"account": registry.account, "region": registry.region, "after": after, "limit": limit}
+    return [name for (name,) in await reads.all("lifecycle.with_policies", values)]
 
 
 async def delete(call: Call, repository: Repository) -> StoredPolicy:

@@ -470,3 +470,39 @@ def test_what_is_refused_in_one_account_is_not_granted_by_another_alone(
         world.change(OTHER, "identities.put_inline", principal=stranger.id, name=name, document=none)
 
     assert not world.is_allowed(replace(question, who="stranger"))
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["*", "Allow", "ecr:*"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["Effect", "Action", "Condition", "StringEquals", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(question=questions, statement=statements(), key=st.text(max_size=8), value=json_values, data=st.data())
+@random
+def test_whatever_is_stored_as_a_policy_there_is_a_decision_and_it_is_the_same_again(
+    world: World, question: Question, statement: dict[str, Any], key: str, value: Any, data: st.DataObject
+) -> None:
+    """What nobody can read refuses; it never ends the request otherwise."""
+    world.clear()
+    element = data.draw(st.sampled_from([*statement, key]))
+    broken: Any = data.draw(
+        st.sampled_from([value, [value], [{**statement, element: value}], {**statement, element: value}])
+    )
+    world.put("alice", "one", [EVERYTHING])
+    world.put("alice", "two", broken)
+    world.put_on_resource(REPOSITORIES[0], broken)
+
+    once = world.is_allowed(question)
+
+    assert once == world.is_allowed(question) == world.is_allowed_afresh(question)

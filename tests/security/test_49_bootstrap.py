@@ -101,13 +101,18 @@ def test_a_root_key_that_is_gone_is_not_made_again(tmp_path: Path, run: Run) -> 
     assert not (data / "root.key").exists()
 
 
-@pytest.mark.parametrize(
-    "key", ["admin", "test", "AKIAIOSFODNN7EXAMPLE", "minioadmin", "AKIAAAAAAAAAAAAAAAAA"]
-)
-def test_no_known_key_opens_a_new_server(tmp_path: Path, key: str) -> None:
+def test_no_known_key_opens_a_new_server(tmp_path: Path) -> None:
     with running(tmp_path) as server, door_of(server.host) as door:
         root = account_in(server, door, server.data / "credentials").root
         assert root.key is not None
-        for secret in (key, "password", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""):
-            tried = replace(root, key=replace(root.key, id=key, secret=secret))
-            assert tried.call("sts.GetCallerIdentity").status == 403
+        for key in (
+            "admin",
+            "test",
+            "minioadmin",
+            "AKIAIOSFODNN7EXAMPLE",
+            "AKIAAAAAAAAAAAAAAAAA",
+            root.key.id,
+        ):
+            for secret in (key, "password", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""):
+                tried = replace(root, key=replace(root.key, id=key, secret=secret))
+                assert tried.call("sts.GetCallerIdentity").status == 403

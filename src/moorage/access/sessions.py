@@ -36,7 +36,7 @@ PACKED_MAX = 4_096
 _INLINE_MAX = 420
 """Compressed bytes that travel in tokens: more would make `authorizationToken` longer than 2,048 characters."""
 _REMEMBERED = 16_384
-_NOT_VALID = "The security token included in the request is invalid"
+NOT_VALID = "The security token included in the request is invalid"
 
 
 class Brought(msgspec.Struct, array_like=True, frozen=True):
@@ -150,14 +150,14 @@ class Sessions:
         try:
             opened = self._tokens.open(PURPOSE, token, _Token)
         except TokenRefused:
-            raise UnrecognizedClient(_NOT_VALID) from None
+            raise UnrecognizedClient(NOT_VALID) from None
         if opened.claims.access_key_id != key_id:
-            raise UnrecognizedClient(_NOT_VALID)
+            raise UnrecognizedClient(NOT_VALID)
         if opened.claims.expires <= self._clock():
             raise ExpiredToken()
         principal = await self.principal_of(opened.claims)
         if principal is None:
-            raise UnrecognizedClient(_NOT_VALID)
+            raise UnrecognizedClient(NOT_VALID)
         return AccessKey(key_id, principal, opened.secret, is_active=True)
 
     async def principal_of(self, claims: Claims) -> Principal | None:

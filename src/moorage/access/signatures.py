@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from moorage.access.credentials import AccessKey, Credentials
 from moorage.access.principals import Principal
-from moorage.access.sessions import Sessions
+from moorage.access.sessions import NOT_VALID, Sessions
 from moorage.aws.sigv4 import (
     Authorization,
     SignedParts,
@@ -35,8 +35,14 @@ class Signer:
         return self.authorization.scope.service
 
     def check_service(self, service: str) -> None:
-        """The operation belongs to the service that was signed for; raise `InvalidSignature` otherwise."""
+        """The operation belongs to the service that was signed for; raise `InvalidSignature` otherwise.
+
+        Credentials of GetSessionToken without a second factor do not work on IAM: a key that was stolen for a while
+        does not become one for good. Raise `UnrecognizedClient`.
+        """
         check_service(self.authorization, service)
+        if service == "iam" and self.principal.session is not None and self.principal.kind != "role":
+            raise UnrecognizedClient(NOT_VALID)
 
 
 class Signatures:

@@ -478,6 +478,17 @@ def test_get_session_token_is_the_user_for_a_while(account: Account) -> None:
     assert session.assume(role).arn.endswith("/test-session")
 
 
+def test_a_session_of_a_user_does_not_work_on_iam(account: Account) -> None:
+    """A key that was stolen for a while does not become one for good (STS API reference, GetSessionToken)."""
+    _, user = account.user(allow("iam:*"))
+    own = user.client("iam").get_user()["User"]["UserName"]
+    session = Caller.of(user.server, user.client("sts").get_session_token()["Credentials"])
+
+    said = refused(session.client("iam").create_access_key, UserName=own)
+
+    assert said == ("InvalidClientTokenId", "The security token included in the request is invalid")
+
+
 def test_get_session_token_of_root_lasts_an_hour_and_assumes_no_role(account: Account) -> None:
     answer = account.root.client("sts").get_session_token(DurationSeconds=7_200)
     session = Caller.of(account.root.server, answer["Credentials"])

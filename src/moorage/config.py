@@ -180,6 +180,10 @@ class Settings:
         default=False,
         metadata={"help": "Accept lifecycle policies with what Amazon's do not have, under `moorage`."},
     )
+    undelete_hours: float = field(
+        default=0.0,
+        metadata={"help": "Hours in which an image that a lifecycle policy took can be brought back."},
+    )
     identity_networks: str = field(
         default="",
         metadata={

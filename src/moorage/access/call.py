@@ -47,6 +47,8 @@ class Limits:
     restore_us: int = 10 * SECOND
     """How long an archived image is on its way back."""
     lifecycle_extensions: bool = False
+    undelete_us: int = 0
+    """How long what a lifecycle policy has taken can be brought back."""
     allow_missing_references: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False

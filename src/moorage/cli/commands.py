@@ -173,6 +173,69 @@ def _lifecycle_explained(parser: argparse.ArgumentParser) -> None:
     _of_account(parser)
 
 
+def _default_policy(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--put", type=Path, metavar="FILE", help="Have this one from now on.")
+    what.add_argument("--remove", action="store_true", help="Have none from now on.")
+    _of_account(parser)
+
+
+def _used_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="REPOSITORY@DIGEST", help="The image.")
+    parser.add_argument("--by", required=True, metavar="NAME", help="Who runs it: a cluster, a host.")
+    _of_account(parser)
+
+
+def _protected(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--until", metavar="TIME", help="When that ends, ISO 8601. Default: when it is taken back."
+    )
+    parser.set_defaults(verb="protect")
+    _used_image(parser)
+
+
+def _unprotected(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(verb="unprotect")
+    _used_image(parser)
+
+
+def _uses(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repository", metavar="REPOSITORY", help="Its name.")
+    parser.set_defaults(verb="uses")
+    _of_account(parser)
+
+
+def _undeleted(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "image", metavar="REPOSITORY[@DIGEST]", help="The image; without a digest, what can be is listed."
+    )
+    _of_account(parser)
+
+
+def _job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, metavar="ID", help="Of the job, as `moorage jobs` lists it.")
+
+
+def _records(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--event", metavar="NAME", help="Only calls of that operation.")
+    parser.add_argument("--user", metavar="NAME", help="Only calls of that user, or session of a role.")
+    parser.add_argument("--key", metavar="ID", help="Only calls with that access key.")
+    parser.add_argument("--resource", metavar="NAME", help="Only calls about that repository, user or role.")
+    parser.add_argument("--denied", action="store_true", help="Only calls that were refused or failed.")
+    parser.add_argument("--since", metavar="TIME", help="Not before that time, ISO 8601.")
+    parser.add_argument(
+        "--limit", type=int, default=100, metavar="NUMBER", help="At most so many, the newest. Default: 100."
+    )
+
+
+def _chained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--head",
+        metavar="HASH",
+        help="That an earlier check has printed: what it covered must still be there.",
+    )
+
+
 def _of_account(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", dest="id", metavar="ID", help="The account. Default: the default one.")
 
@@ -335,6 +398,50 @@ COMMANDS = (
         ),
     ),
     Command(
+        "lifecycle default",
+        "lifecycle_default",
+        "show or change the policy of repositories without one",
+        "Show the lifecycle policy of all repositories that have none of their own, put one, or remove it.\n"
+        "It may have Moorage's extensions. Works beside the running server.",
+        "moorage lifecycle default\nmoorage lifecycle default --put policy.json",
+        (_default_policy, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle protect",
+        "lifecycle_uses",
+        "say that an image is in use, so that no policy takes it",
+        "Register an image as in use by a cluster or a host: no lifecycle policy takes it. Works beside the\n"
+        "running server.",
+        "moorage lifecycle protect team/app@sha256:… --by cluster-1\n"
+        "moorage lifecycle protect team/app@sha256:… --by cluster-1 --until 2027-01-01T00:00:00Z",
+        (_protected, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle unprotect",
+        "lifecycle_uses",
+        "say that an image is no longer in use",
+        "Take back that an image is in use. Works beside the running server.",
+        "moorage lifecycle unprotect team/app@sha256:… --by cluster-1",
+        (_unprotected, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle uses",
+        "lifecycle_uses",
+        "list which images are in use, and by whom",
+        "List the images of a repository that are registered as in use. Works beside the running server.",
+        "moorage lifecycle uses team/app\nmoorage lifecycle uses team/app --json",
+        (_uses, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
+        "lifecycle undelete",
+        "lifecycle_undelete",
+        "bring back an image that a policy took",
+        "Bring back an image that a lifecycle policy took within the last --undelete-hours of the server, with\n"
+        "those of its tags that nobody has set since. Without a digest, list what can be brought back.",
+        "moorage lifecycle undelete team/app\nmoorage lifecycle undelete team/app@sha256:…",
+        (_undeleted, partial(add_settings, names=("data", "region", "root_key_file")), _json),
+    ),
+    Command(
         "certs",
         None,
         "make and list certificates",
@@ -394,6 +501,44 @@ COMMANDS = (
         "use every minute.",
         "moorage keys\nmoorage keys --older-than 90 --json",
         (_older_than, _OPENED, _json),
+    ),
+    Command(
+        "jobs",
+        "jobs",
+        "list the work that waits, runs or has failed",
+        "List the jobs: events on their way, lifecycle runs, replication and the like. What fails is tried\n"
+        "again, each time later, and stays listed when it is given up. Works beside the running server.",
+        "moorage jobs\nmoorage jobs --json",
+        (_OPENED, _json),
+    ),
+    Command(
+        "jobs retry",
+        "jobs_retry",
+        "have a job tried again at once",
+        "Have a job tried again at once, also one that was given up.",
+        "moorage jobs retry 17",
+        (_job, _OPENED, _json),
+    ),
+    Command(
+        "audit",
+        "audit",
+        "show who did what, and what was refused",
+        "Show the calls on record, the newest first; with --json as AWS CloudTrail writes them. Works beside\n"
+        "the running server, which writes what happens within a second.",
+        "moorage audit --resource team/app\n"
+        "moorage audit --denied --since 2026-11-24T20:00:00Z\n"
+        "moorage audit --user ci --event PutImage --json",
+        (_records, _OPENED, _json),
+    ),
+    Command(
+        "audit verify",
+        "audit_verify",
+        "check that the record was not changed",
+        "Work out the chain of hashes of the record again (setting `audit_chain`). Note the hash that is\n"
+        "printed elsewhere: with --head a later check shows that nothing up to it was changed.",
+        "moorage audit verify\n"
+        "moorage audit verify --head 0f3a5d0c7e9b1d2f4a6c8e0b2d4f6a8c0e1f3b5d7a9c2e4f6b8d0a1c3e5f7092",
+        (_chained, _OPENED, _json),
     ),
     Command(
         "oidc",

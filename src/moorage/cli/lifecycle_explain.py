@@ -41,7 +41,7 @@ async def _decisions(settings: Settings, arguments: argparse.Namespace) -> tuple
             policy = _read(arguments.policy, with_extensions=settings.lifecycle_extensions)
         else:
             policy = await _stored(opened, repository)
-        images = await survey(opened.beside.db, repository.id)
+        images = await survey(opened.beside.db, repository.id, system_clock())
     return evaluate(images, policy, system_clock()).decisions
 
 
@@ -53,4 +53,7 @@ def _read(path: Path, *, with_extensions: bool) -> Policy:
 
 
 async def _stored(opened: BesideRegistry, repository: Repository) -> Policy:
-    return parse((await stored.find(opened.beside.db, repository)).text, with_extensions=True)
+    """Its own, else the default of the registry."""
+    found = await stored.effective(opened.beside.db, repository)
+    found = found or await stored.find(opened.beside.db, repository)  # says that there is none
+    return parse(found.text, with_extensions=True)

@@ -43,7 +43,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         else:
             chosen = await opened.with_policies()
         for repository in chosen:
-            await stored.find(opened.beside.db, repository)  # says which has no policy
+            if await stored.effective(opened.beside.db, repository) is None:
+                await stored.find(opened.beside.db, repository)  # says that there is none
         if arguments.dry_run:
             await _show(opened, chosen, as_json=arguments.json)
         else:
@@ -63,8 +64,9 @@ async def _show(opened: BesideRegistry, chosen: list[Repository], *, as_json: bo
 
 
 async def _would_take(opened: BesideRegistry, repository: Repository) -> list[Decision]:
-    policy = await stored.find(opened.beside.db, repository)
-    images = await survey(opened.beside.db, repository.id)
+    policy = await stored.effective(opened.beside.db, repository)
+    assert policy is not None  # it was looked for
+    images = await survey(opened.beside.db, repository.id, system_clock())
     return without_waiting(evaluate(images, parse(policy.text, with_extensions=True), system_clock()))
 
 

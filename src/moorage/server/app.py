@@ -322,6 +322,7 @@ def _limits(settings: Settings) -> Limits:
         password_us=int(settings.password_hours * HOUR),
         restore_us=int(settings.restore_seconds * SECOND),
         lifecycle_extensions=settings.lifecycle_extensions,
+        undelete_us=int(settings.undelete_hours * HOUR),
         allow_missing_references=settings.allow_missing_references,
         strict_immutable=settings.strict_immutable,
         aws_quotas=settings.quotas == "aws",

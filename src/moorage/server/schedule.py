@@ -12,8 +12,8 @@ from moorage.access.sessions import clear_up
 from moorage.registry.events.outbox import Subscriber
 from moorage.registry.images import archive
 from moorage.registry.images import job as images_job
+from moorage.registry.lifecycle import bringing_back, preview, stored
 from moorage.registry.lifecycle import job as lifecycle_job
-from moorage.registry.lifecycle import preview, stored
 from moorage.registry.uploads import job as uploads_job
 from moorage.server.jobs import Handler
 
@@ -38,6 +38,7 @@ async def _write_usage(services: Services) -> None:
 
 
 async def _forget_expired(services: Services) -> None:
+    await lifecycle_job.forget(services)
     await clear_up(services.db, services.clock())
 
 
@@ -54,6 +55,8 @@ HANDLERS: dict[str, Handler] = {
     archive.ACTIVATE:  Handler(archive.activate),
     preview.PREVIEW:   Handler(preview.make),
     stored.APPLY:      Handler(lifecycle_job.apply),
+    stored.DEFAULT:    Handler(lifecycle_job.apply_default),
+    bringing_back.BRING_BACK: Handler(bringing_back.bring_back, attempts=3),
 }  # fmt: skip
 """What runs the jobs of the queue, by their kind."""
 

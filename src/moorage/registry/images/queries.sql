@@ -124,7 +124,9 @@ INSERT INTO candidates (repository, digest, not_before)
 SELECT b.repository, b.digest, :not_before FROM image_blobs b
 WHERE b.image = :image AND NOT EXISTS (
     SELECT 1 FROM image_blobs o WHERE o.repository = b.repository AND o.digest = b.digest AND o.image <> b.image)
-ON CONFLICT (repository, digest) DO UPDATE SET not_before = excluded.not_before
+ON CONFLICT (repository, digest) DO UPDATE SET
+    not_before = CASE WHEN candidates.not_before > excluded.not_before THEN candidates.not_before
+                      ELSE excluded.not_before END
 
 -- delete: the image; its rows in image_blobs and index_children go with it
 DELETE FROM images WHERE id = :image

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moorage.access.call import Services
+from moorage.base.addresses import Registry
 from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
 from moorage.registry.lifecycle import stored
-from moorage.registry.lifecycle.evaluate import Decision, Evaluation, evaluate, parents_first
+from moorage.registry.lifecycle.evaluate import Evaluation, evaluate, parents_first
 from moorage.registry.lifecycle.policy import parse
 from moorage.registry.lifecycle.stored import StoredPolicy
-from moorage.registry.lifecycle.survey import survey
-from moorage.registry.lifecycle.taking import Taken, take
+from moorage.registry.lifecycle.survey import survey, survey_tags
+from moorage.registry.lifecycle.tags import TagEvaluation, evaluate_tags, has_tag_rules
+from moorage.registry.lifecycle.taking import Taken, take, take_tags
 from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Reads, Transaction
 from moorage.store.jobs.queue import Job
 
 BATCH = 25  # images a transaction: what pulls wait for, bench/lifecycle
+ASKED_AT_ONCE = 200
 SOON_US = MINUTE  # after a run that had to leave what had changed meanwhile
 
 
@@ -37,23 +40,50 @@ async def apply(services: Services, job: Job) -> int | None:
 
     Killed in the middle, it evaluates again.
     """
-    repository = int(job.subject)
-    policy = await stored.policy_of(services.db, repository)
-    if policy is None or await repositories.find_by_id(services.db, repository) is None:
+    repository = await repositories.find_by_id(services.db, int(job.subject))
+    policy = await stored.effective(services.db, repository) if repository else None
+    if repository is None or policy is None:
         return None
     started = services.clock()
     async with services.db.transaction() as tx:
-        await tx.run("lifecycle.begin_run", {"repository": repository, "now": started})
-        await tx.run("lifecycle.forget_failures", {"repository": repository})
-    images = await survey(services.db, repository)
+        await repositories.confirm(tx, repository)
+        await tx.run("lifecycle.begin_run", {"repository": repository.id, "now": started})
+        await tx.run("lifecycle.forget_failures", {"repository": repository.id})
     rules = parse(policy.text, with_extensions=True)  # it was accepted
+    images = await survey(services.db, repository.id, started)
     evaluation = await services.compute(evaluate, images, rules, started)
-    changed = await _take_all(services, job, policy, evaluation)
+    changed = await _take_images(services, job, repository, policy, evaluation)
+    if has_tag_rules(rules):
+        tags = await survey_tags(services.db, repository.id, images)
+        changed += await _take_tags(services, repository, policy, evaluate_tags(tags, rules, started))
     async with services.db.transaction() as tx:
         now = services.clock()
-        await tx.run("lifecycle.finish_run", {"repository": repository, "now": now})
-        await tx.run("lifecycle.applied", {"repository": repository, "put": policy.put, "now": started})
-    return started + (SOON_US if changed else stored.EVERY_US)
+        await tx.run("lifecycle.finish_run", {"repository": repository.id, "now": now})
+        await tx.run("lifecycle.applied", {"repository": repository.id, "put": policy.put, "now": started})
+    if changed:
+        return started + SOON_US
+    return None if policy.is_default else started + stored.EVERY_US  # `apply_default` asks again
+
+
+async def apply_default(services: Services, job: Job) -> int | None:
+    """The job of a registry's default policy: have it applied where there is no other."""
+    registry = Registry(*job.subject.split("/"))
+    if await stored.default_of(services.db, registry) is None:
+        return None
+    now, after = services.clock(), ""
+    while found := await stored.without_policies(services.db, registry, after, ASKED_AT_ONCE):
+        async with services.db.transaction() as tx:
+            for repository, _ in found:
+                await stored.ask(tx, services.jobs, repository, now=now, due=now)
+        after = found[-1][1]
+    return now + stored.EVERY_US
+
+
+async def forget(services: Services) -> None:
+    """Uses that are over, and images that can no longer be brought back."""
+    async with services.db.transaction() as tx:
+        await tx.run("lifecycle.forget_uses", {"now": services.clock()})
+        await tx.run("lifecycle.forget_overdue", {"now": services.clock()})
 
 
 async def last_run(reads: Reads, repository: int) -> Run | None:
@@ -61,37 +91,44 @@ async def last_run(reads: Reads, repository: int) -> Run | None:
     return Run(*row) if row else None
 
 
-async def _take_all(services: Services, job: Job, policy: StoredPolicy, evaluation: Evaluation) -> int:
+async def _take_images(
+    services: Services, job: Job, repository: Repository, policy: StoredPolicy, evaluation: Evaluation
+) -> int:
     """Return how many had changed meanwhile."""
-    repository = int(job.subject)
     queue = parents_first(evaluation.taken)
     changed = 0
     for start in range(0, len(queue), BATCH):
         batch = queue[start : start + BATCH]
-        taken = await _take_batch(services, repository, policy, batch, evaluation)
-        if taken is None:
-            return changed + 1
+        async with services.db.transaction() as tx:
+            if not await _holds(tx, repository, policy):
+                return changed + 1
+            taken = await take(services, tx, repository, batch, evaluation, services.clock())
+            await _note(tx, repository.id, taken)
         changed += taken.changed
         await services.jobs.progress(services.db, job, start + len(batch), len(queue))
     return changed
 
 
-async def _take_batch(
-    services: Services,
-    repository: int,
-    policy: StoredPolicy,
-    batch: Sequence[Decision],
-    evaluation: Evaluation,
-) -> Taken | None:
-    """None if the policy is another one by now, or gone with its repository."""
-    async with services.db.transaction() as tx:
-        current = await stored.policy_of(tx, repository)
-        found = await repositories.find_by_id(tx, repository)
-        if current is None or current.put != policy.put or found is None:
-            return None
-        taken = await take(services, tx, found, batch, evaluation, services.clock())
-        await _note(tx, repository, taken)
-    return taken
+async def _take_tags(
+    services: Services, repository: Repository, policy: StoredPolicy, evaluation: TagEvaluation
+) -> int:
+    changed = 0
+    for start in range(0, len(evaluation.taken), BATCH):
+        batch = evaluation.taken[start : start + BATCH]
+        async with services.db.transaction() as tx:
+            if not await _holds(tx, repository, policy):
+                return changed + 1
+            taken = await take_tags(services, tx, repository, batch, evaluation, services.clock())
+            await _note(tx, repository.id, taken)
+        changed += taken.changed
+    return changed
+
+
+async def _holds(tx: Transaction, repository: Repository, policy: StoredPolicy) -> bool:
+    """Nobody has replaced or deleted it, nor its repository."""
+    current = await stored.effective(tx, repository)
+    is_that = current is not None and (current.put, current.is_default) == (policy.put, policy.is_default)
+    return is_that and await repositories.find_by_id(tx, repository.id) is not None
 
 
 async def _note(tx: Transaction, repository: int, taken: Taken) -> None:
@@ -101,7 +138,7 @@ async def _note(tx: Transaction, repository: int, taken: Taken) -> None:
             "repository": repository,
             "expired": taken.expired,
             "archived": taken.archived,
-            "untagged": 0,
+            "untagged": taken.untagged,
             "failed": len(taken.failures),
         },
     )

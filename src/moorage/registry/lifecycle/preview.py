@@ -111,7 +111,7 @@ async def make(services: Services, job: Job) -> int | None:
 
 
 async def _make(services: Services, repository: int, preview: Preview) -> None:
-    images = await survey(services.db, repository)
+    images = await survey(services.db, repository, preview.started)
     policy = parse(preview.text, with_extensions=True)  # it was accepted
     taken = await services.compute(_would_take, images, policy, preview.started)
     await _clear(services, repository)

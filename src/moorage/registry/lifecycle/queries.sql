@@ -98,3 +98,63 @@ WHERE repository = :repository AND position > :after AND is_tagged IN :tagged OR
 -- results_of: those of some images
 SELECT position, digest, tags, pushed, action, priority, storage_class FROM lifecycle_preview_results
 WHERE repository = :repository AND digest IN :digests AND is_tagged IN :tagged ORDER BY position LIMIT 1000
+
+-- default: of a registry, and when it was put
+SELECT policy, put FROM lifecycle_defaults WHERE account = :account AND region = :region
+
+-- put_default: for repositories without a policy of their own
+INSERT INTO lifecycle_defaults (account, region, policy, put) VALUES (:account, :region, :policy, :now)
+ON CONFLICT (account, region) DO UPDATE SET policy = excluded.policy, put = excluded.put
+
+-- delete_default: from now on those have none
+DELETE FROM lifecycle_defaults WHERE account = :account AND region = :region
+
+-- without_policies: repositories of a registry that have none of their own, in name order
+SELECT r.id, r.name FROM repositories r
+WHERE r.account = :account AND r.region = :region AND r.name > :after AND r.name >= '0'
+  AND NOT EXISTS (SELECT 1 FROM lifecycle_policies p WHERE p.repository = r.id)
+ORDER BY r.name LIMIT :limit
+
+-- protect: a consumer runs an image
+INSERT INTO image_uses (repository, digest, consumer, since, until)
+VALUES (:repository, :digest, :consumer, :now, :until)
+ON CONFLICT (repository, digest, consumer) DO UPDATE SET until = excluded.until
+
+-- unprotect: it no longer does
+DELETE FROM image_uses WHERE repository = :repository AND digest = :digest AND consumer = :consumer
+
+-- uses: who runs which image, by digest and consumer
+SELECT digest, consumer, since, until FROM image_uses
+WHERE repository = :repository AND digest >= :digest AND (digest > :digest OR consumer > :consumer)
+  AND COALESCE(until, :now) >= :now
+ORDER BY digest, consumer LIMIT :limit
+
+-- used_among: which of the digests somebody runs
+SELECT DISTINCT digest FROM image_uses
+WHERE repository = :repository AND digest IN :digests AND COALESCE(until, :now) >= :now ORDER BY digest LIMIT 10000
+
+-- forget_uses: those that are over
+DELETE FROM image_uses WHERE until < :now
+
+-- tags_standing: some tags as they are now
+SELECT t.tag, t.moved, i.digest FROM tags t JOIN images i ON i.id = t.image
+WHERE t.repository = :repository AND t.tag IN :tags ORDER BY t.tag LIMIT 10000
+
+-- keep_erased: what was taken can be brought back until then
+INSERT INTO erased_images (repository, digest, media_type, tags, sealed_manifest, erased, until)
+VALUES (:repository, :digest, :media_type, :tags, :sealed_manifest, :now, :until)
+ON CONFLICT (repository, digest) DO UPDATE SET tags = excluded.tags, erased = excluded.erased, until = excluded.until
+
+-- erased: what can be brought back, by digest
+SELECT digest, media_type, tags, erased, until FROM erased_images
+WHERE repository = :repository AND digest > :after AND until > :now ORDER BY digest LIMIT :limit
+
+-- erased_image: one of them, with its manifest
+SELECT media_type, tags, sealed_manifest FROM erased_images
+WHERE repository = :repository AND digest = :digest AND until > :now
+
+-- forget_erased: it is back
+DELETE FROM erased_images WHERE repository = :repository AND digest = :digest
+
+-- forget_overdue: what cannot be brought back any more
+DELETE FROM erased_images WHERE until <= :now

@@ -15,6 +15,8 @@ from moorage.store.jobs.queue import Jobs
 
 APPLY = "lifecycle.apply"
 """Job by the id of a repository that has a policy."""
+DEFAULT = "lifecycle.default"
+"""Job by account and region of a registry that has a default policy."""
 EVERY_US = HOUR
 
 
@@ -24,6 +26,8 @@ class StoredPolicy:
     put: int
     evaluated: int | None
     """When it was last applied."""
+    is_default: bool = False
+    """The registry's, for a repository without one of its own (an extension)."""
 
 
 async def put(call: Call, repository: Repository, text: str) -> StoredPolicy:
@@ -43,15 +47,45 @@ async def store(tx: Transaction, call: Call, repository: Repository, text: str) 
 
 
 async def find(reads: Reads, repository: Repository) -> StoredPolicy:
-    found = await policy_of(reads, repository.id)
-    if found is None:
+    """Its own."""
+    row = await reads.one("lifecycle.policy", {"repository": repository.id})
+    if row is None:
         raise LifecyclePolicyNotFound(name=repository.name, registry_id=repository.registry.account)
-    return found
+    return StoredPolicy(*row)
 
 
-async def policy_of(reads: Reads, repository: int) -> StoredPolicy | None:
-    row = await reads.one("lifecycle.policy", {"repository": repository})
-    return StoredPolicy(*row) if row else None
+async def effective(reads: Reads, repository: Repository) -> StoredPolicy | None:
+    """Its own, else the default of its registry."""
+    row = await reads.one("lifecycle.policy", {"repository": repository.id})
+    return StoredPolicy(*row) if row else await default_of(reads, repository.registry)
+
+
+async def default_of(reads: Reads, registry: Registry) -> StoredPolicy | None:
+    row = await reads.one("lifecycle.default", {"account": registry.account, "region": registry.region})
+    return StoredPolicy(row[0], row[1], None, is_default=True) if row else None
+
+
+async def put_default(tx: Transaction, jobs: Jobs, registry: Registry, text: str, now: int) -> None:
+    """For all repositories without a policy of their own, from an hour from now."""
+    parse(text, with_extensions=True)
+    await tx.run(
+        "lifecycle.put_default",
+        {"account": registry.account, "region": registry.region, "policy": compact(text), "now": now},
+    )
+    subject = f"{registry.account}/{registry.region}"
+    await jobs.put(tx, DEFAULT, subject, now=now, due=now + EVERY_US)
+
+
+async def delete_default(tx: Transaction, registry: Registry) -> bool:
+    """False if there is none."""
+    values = {"account": registry.account, "region": registry.region}
+    return bool(await tx.run("lifecycle.delete_default", values))
+
+
+async def without_policies(reads: Reads, registry: Registry, after: str, limit: int) -> list[tuple[int, str]]:
+    """Ids and names of repositories without a policy of their own, in order."""
+    values: Values = {"account": registry.account, "region": registry.region, "after": after, "limit": limit}
+    return [(id_, name) for id_, name in await reads.all("lifecycle.without_policies", values)]
 
 
 async def names_with_policies(reads: Reads, registry: Registry, after: str, limit: int) -> list[str]:

@@ -6,21 +6,44 @@ What changes meanwhile is no harm: before an image is taken, it is looked at aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from moorage.base.digest import Digest
 from moorage.registry.lifecycle.evaluate import ImageFacts
+from moorage.registry.lifecycle.tags import TagFacts
+from moorage.registry.lifecycle.uses import uses_of
 from moorage.store.db.api import Reads, Row, Value
 
 PAGE = 1_000  # rows: about a millisecond
 
 
-async def survey(reads: Reads, repository: int) -> list[ImageFacts]:
+async def survey(reads: Reads, repository: int, now: int) -> list[ImageFacts]:
     tags = await _tags(reads, repository)
+    used_by: dict[str, list[str]] = {}
+    for use in await uses_of(reads, repository, now):
+        used_by.setdefault(use.digest.text, []).append(use.consumer)
     rows = [row async for row in _rows(reads, "lifecycle.images", repository, _after_digest)]
     digests = {row[0]: Digest.unpack(row[1]).text for row in rows}
     parents = await _parents(reads, repository, digests)
-    return [image_facts(row, tuple(tags.get(row[0], ())), tuple(parents.get(row[1], ()))) for row in rows]
+    return [
+        image_facts(
+            row,
+            tuple(tags.get(row[0], ())),
+            tuple(parents.get(row[1], ())),
+            ", ".join(used_by.get(digests[row[0]], ())),
+        )
+        for row in rows
+    ]
+
+
+async def survey_tags(reads: Reads, repository: int, images: Sequence[ImageFacts]) -> list[TagFacts]:
+    """Tags of images that can be pulled."""
+    by_id = {image.id: image for image in images if image.status == "ACTIVE"}
+    return [
+        TagFacts(tag, by_id[image].digest, moved, by_id[image].used_by)
+        async for tag, image, moved in _rows(reads, "lifecycle.tags", repository, _after_tag)
+        if image in by_id
+    ]
 
 
 def image_facts(row: Row, tags: tuple[str, ...], parents: tuple[str, ...], used_by: str = "") -> ImageFacts:

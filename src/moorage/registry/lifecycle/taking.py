@@ -15,9 +15,12 @@ from moorage.registry.images import announce, find
 from moorage.registry.images.archive import archive
 from moorage.registry.images.delete import erase
 from moorage.registry.images.find import Image
+from moorage.registry.lifecycle import erased
 from moorage.registry.lifecycle.evaluate import Decision, Evaluation, ImageFacts
 from moorage.registry.lifecycle.policy import Rule
 from moorage.registry.lifecycle.survey import image_facts
+from moorage.registry.lifecycle.tags import TagEvaluation, TagFacts
+from moorage.registry.lifecycle.uses import used_among
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
 
@@ -39,6 +42,7 @@ class Taken:
 
     expired: int = 0
     archived: int = 0
+    untagged: int = 0
     changed: int = 0
     """Left, because they are not as they were: the next run decides again."""
     failures: list[Failure] = field(default_factory=list)
@@ -60,7 +64,7 @@ async def take(
     4. It goes, with what refers to it.
     """
     taken = Taken()
-    standing = await _standing(tx, [decision.image for decision in batch])
+    standing = await _standing(tx, repository, [decision.image for decision in batch], now)
     disturbed = await _disturbed(tx, batch, evaluation)
     for decision in batch:
         assert decision.rule is not None  # what is taken is taken by a rule
@@ -90,21 +94,75 @@ async def take(
 async def _expire(
     services: Services, tx: Transaction, repository: Repository, image: Image, now: int
 ) -> None:
-    """What refers to it first: each image is told of while it is there."""
-    not_before = now + services.limits.grace_us
-    for each in (*reversed(await find.followers(tx, repository, image.digest)), image):
-        tags = await find.tags_of(tx, each)
-        await erase(tx, each.id, not_before)
-        await announce.deleted(services, tx, repository, each, tags)
+    """What refers to it goes first, unless somebody runs that."""
+    followers = await find.followers(tx, repository, image.digest)
+    used = await used_among(tx, repository.id, [each.digest for each in followers], now)
+    for follower in reversed(followers):
+        found = None if follower.digest in used else await find.by_digest(tx, repository, follower.digest)
+        if found is not None:
+            await _erase(services, tx, repository, found, now)
+    await _erase(services, tx, repository, image, now)
 
 
-async def _standing(tx: Transaction, images: Sequence[ImageFacts]) -> dict[int, ImageFacts]:
-    """As they are now; whoever was erased is missing."""
+async def _erase(services: Services, tx: Transaction, repository: Repository, image: Image, now: int) -> None:
+    tags = await find.tags_of(tx, image)
+    not_before = await erased.keep(services, tx, repository, image, tags, now)
+    await erase(tx, image.id, not_before)
+    await announce.deleted(services, tx, repository, image, tags)
+
+
+async def take_tags(
+    services: Services,
+    tx: Transaction,
+    repository: Repository,
+    batch: Sequence[tuple[TagFacts, Rule]],
+    evaluation: TagEvaluation,
+    now: int,
+) -> Taken:
+    """The same for tags: each still points where it did, and what its rule counted is there."""
+    taken = Taken()
+    rules = {rule.priority for _, rule in batch}
+    counted = [each for priority in rules for each in evaluation.counted.get(priority, ())]
+    standing = await _tags_standing(tx, repository, [*(each for each, _ in batch), *counted])
+    digests = [Digest(each.digest) for each, _ in batch]
+    used = {digest.text for digest in await used_among(tx, repository.id, digests, now)}
+    for each, rule in batch:
+        newest = evaluation.counted.get(rule.priority, ())
+        is_same = standing.get(each.tag) == (each.moved, each.digest) and each.digest not in used
+        if not is_same or any(standing.get(other.tag) != (other.moved, other.digest) for other in newest):
+            taken.changed += 1
+            continue
+        image = await find.by_digest(tx, repository, Digest(each.digest))
+        assert image is not None  # its tag is there
+        await tx.run("images.delete_tag", {"repository": repository.id, "tag": each.tag})
+        await announce.deleted(services, tx, repository, image, [each.tag])
+        taken.untagged += 1
+    tx.changed(repository.id)
+    return taken
+
+
+async def _tags_standing(
+    tx: Transaction, repository: Repository, tags: Sequence[TagFacts]
+) -> dict[str, tuple[int, str]]:
+    standing: dict[str, tuple[int, str]] = {}
+    for start in range(0, len(tags), _LOOKED_UP_AT_ONCE):
+        names = [each.tag for each in tags[start : start + _LOOKED_UP_AT_ONCE]]
+        rows = await tx.all("lifecycle.tags_standing", {"repository": repository.id, "tags": names})
+        standing |= {tag: (moved, Digest.unpack(digest).text) for tag, moved, digest in rows}
+    return standing
+
+
+async def _standing(
+    tx: Transaction, repository: Repository, images: Sequence[ImageFacts], now: int
+) -> dict[int, ImageFacts]:
+    """As they are now; whoever was erased or is in use is missing."""
     ids = [image.id for image in images]
     parents = {image.id: image.parents for image in images}
     tags = await _tags(tx, ids)
+    used = await used_among(tx, repository.id, [Digest(image.digest) for image in images], now)
     rows = await tx.all("lifecycle.standing", {"images": ids})
-    return {row[0]: image_facts(row, tags.get(row[0], ()), parents[row[0]]) for row in rows}
+    standing = {row[0]: image_facts(row, tags.get(row[0], ()), parents[row[0]]) for row in rows}
+    return {id_: image for id_, image in standing.items() if Digest(image.digest) not in used}
 
 
 async def _tags(tx: Transaction, images: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -1,4 +1,7 @@
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from moorage.base.digest import Digest
 from moorage.registry.images import archive, find
@@ -12,7 +15,7 @@ from moorage.registry.lifecycle.survey import survey
 from moorage.registry.lifecycle.taking import Taken, take
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
-from moorage.store.jobs.queue import Job
+from moorage.store.jobs.queue import Job, Jobs
 
 from ..memory import in_memory
 from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of
@@ -173,7 +176,7 @@ async def _archive(registry: MemoryRegistry, app: Repository, digest: Digest) ->
 
 
 async def _decided_then_taken(registry: MemoryRegistry, app: Repository, text: str, between: object) -> Taken:
-    evaluation = evaluate(await survey(registry.db, app.id), parse(text), registry.now)
+    evaluation = evaluate(await survey(registry.db, app.id, registry.now), parse(text), registry.now)
     await between()  # type: ignore[operator]
     async with registry.db.transaction() as tx:
         return await take(registry.services, tx, app, evaluation.taken, evaluation, registry.now)
@@ -232,7 +235,7 @@ async def test_what_a_pull_changed_matters_to_rules_about_pulls_only(registry: M
     app = await registry.repository("team/app")
     await push(registry, app, "old", "v1")
     registry.pass_time(2 * DAY)
-    images = await survey(registry.db, app.id)
+    images = await survey(registry.db, app.id, registry.now)
     by_pull = older_than(1) | {"countType": "sinceImagePulled"}
     for selection, action, changed in ((by_pull, ARCHIVE, 1), (older_than(1), ARCHIVE, 0)):
         before = [replace(each, pulled=each.pushed) for each in images]  # the row has another time by now
@@ -243,20 +246,32 @@ async def test_what_a_pull_changed_matters_to_rules_about_pulls_only(registry: M
 
 
 @in_memory
-async def test_a_policy_deleted_or_replaced_meanwhile_takes_nothing(registry: MemoryRegistry) -> None:
+async def test_a_policy_replaced_while_it_is_evaluated_takes_nothing(registry: MemoryRegistry) -> None:
     app = await registry.repository("team/app")
     old = await push(registry, app, "old")
     registry.pass_time(2 * DAY)
     await stored.put(registry.call, app, policy_of(older_than(1)))
-    before = await stored.find(registry.db, app)
-    evaluation = evaluate(await survey(registry.db, app.id), parse(before.text), registry.now)
 
-    registry.pass_time(1)
-    await stored.put(registry.call, app, policy_of(older_than(100)))
-    taken = await job._take_batch(registry.services, app.id, before, evaluation.taken, evaluation)
+    async def evaluate_slowly(function: Any, /, *arguments: Any) -> Any:
+        registry.pass_time(1)
+        await stored.put(registry.call, app, policy_of(older_than(100)))
+        return function(*arguments)
 
-    assert taken is None
+    services = replace(registry.services, compute=evaluate_slowly)
+    again = await apply(services, Job(1, stored.APPLY, str(app.id), "", 1, 1))
+
+    assert again == registry.now - 1 + job.SOON_US
     assert await status_of(registry, app, old) == "ACTIVE"
+    assert (await stored.find(registry.db, app)).evaluated is None
+
+
+class Killed(Exception):
+    pass
+
+
+class DyingJobs(Jobs):
+    async def progress(self, *_: Any) -> None:
+        raise Killed
 
 
 @in_memory
@@ -265,16 +280,13 @@ async def test_a_run_that_was_killed_is_done_again(registry: MemoryRegistry) -> 
     images = [await push(registry, app, f"image-{number}") for number in range(60)]
     registry.pass_time(2 * DAY)
     await stored.put(registry.call, app, policy_of(older_than(1)))
-    policy = await stored.find(registry.db, app)
-    evaluation = evaluate(await survey(registry.db, app.id), parse(policy.text), registry.now)
-    async with registry.db.transaction() as tx:
-        await tx.run("lifecycle.begin_run", {"repository": app.id, "now": registry.now})
 
-    await job._take_batch(registry.services, app.id, policy, evaluation.taken[:25], evaluation)
+    with pytest.raises(Killed):
+        await apply(replace(registry.services, jobs=DyingJobs()), Job(1, stored.APPLY, str(app.id), "", 1, 1))
     left = registry.count("images")
     await apply_now(registry, app)
 
-    assert left == 35
+    assert left == 60 - job.BATCH
     assert {await status_of(registry, app, each) for each in images} == {"gone"}
 
 

@@ -9,7 +9,7 @@ CREATE TABLE lifecycle_policies (
 
 -- The last run of each: how many images it took, and how many it had to leave.
 CREATE TABLE lifecycle_runs (
-    repository BIGINT PRIMARY KEY REFERENCES lifecycle_policies (repository) ON DELETE CASCADE,
+    repository BIGINT PRIMARY KEY REFERENCES repositories (id) ON DELETE CASCADE,
     started BIGINT NOT NULL,
     finished BIGINT,
     expired BIGINT NOT NULL,
@@ -52,3 +52,35 @@ CREATE TABLE lifecycle_preview_results (
     storage_class TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (repository, position)
 );
+
+-- For repositories of a registry that have no policy of their own.
+CREATE TABLE lifecycle_defaults (
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    policy TEXT COLLATE "C" NOT NULL,
+    put BIGINT NOT NULL,
+    PRIMARY KEY (account, region)
+);
+
+-- Images that somebody runs: no policy takes them. Without `until` as long as the row is there.
+CREATE TABLE image_uses (
+    repository BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    digest BYTEA NOT NULL,
+    consumer TEXT COLLATE "C" NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT,
+    PRIMARY KEY (repository, digest, consumer)
+);
+
+-- What policies have taken and can still be brought back; `tags` is a JSON list.
+CREATE TABLE erased_images (
+    repository BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    digest BYTEA NOT NULL,
+    media_type TEXT COLLATE "C" NOT NULL,
+    tags TEXT COLLATE "C" NOT NULL,
+    sealed_manifest BYTEA NOT NULL,
+    erased BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (repository, digest)
+);
+CREATE INDEX erased_images_by_time ON erased_images (until);

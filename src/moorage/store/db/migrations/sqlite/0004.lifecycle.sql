@@ -9,7 +9,7 @@ CREATE TABLE lifecycle_policies (
 
 -- The last run of each: how many images it took, and how many it had to leave.
 CREATE TABLE lifecycle_runs (
-    repository INTEGER PRIMARY KEY REFERENCES lifecycle_policies (repository) ON DELETE CASCADE,
+    repository INTEGER PRIMARY KEY REFERENCES repositories (id) ON DELETE CASCADE,
     started INTEGER NOT NULL,
     finished INTEGER,
     expired INTEGER NOT NULL,
@@ -52,3 +52,35 @@ CREATE TABLE lifecycle_preview_results (
     storage_class TEXT NOT NULL,
     PRIMARY KEY (repository, position)
 ) STRICT, WITHOUT ROWID;
+
+-- For repositories of a registry that have no policy of their own.
+CREATE TABLE lifecycle_defaults (
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    put INTEGER NOT NULL,
+    PRIMARY KEY (account, region)
+) STRICT, WITHOUT ROWID;
+
+-- Images that somebody runs: no policy takes them. Without `until` as long as the row is there.
+CREATE TABLE image_uses (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    digest BLOB NOT NULL,
+    consumer TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    PRIMARY KEY (repository, digest, consumer)
+) STRICT, WITHOUT ROWID;
+
+-- What policies have taken and can still be brought back; `tags` is a JSON list.
+CREATE TABLE erased_images (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    digest BLOB NOT NULL,
+    media_type TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    sealed_manifest BLOB NOT NULL,
+    erased INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (repository, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_images_by_time ON erased_images (until);

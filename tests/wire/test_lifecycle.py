@@ -89,7 +89,7 @@ def test_run_has_the_server_apply_the_policy_at_once(ecr: Any, app: str, lifecyc
     assert [each["imageTags"] for each in shown[app]] == [["v0"], ["v1"], ["v2"]]
     assert {each["why"] for each in shown[app]} == {"it is not among the newest 2 that the rule selects"}
     assert len(before) == 5
-    assert done == {app: {"expired": 3, "archived": 0, "untagged": 0, "failed": 0}}
+    assert done == {app: {"expired": 3, "archived": 0, "untagged": 0, "failed": 0, "left": []}}
     assert tags(ecr, app) == {"v3", "v4"}
     assert ecr.get_lifecycle_policy(repositoryName=app)["lastEvaluatedAt"].timestamp() > 0
 
@@ -154,3 +154,37 @@ def test_a_repository_without_a_policy_is_told(server: Server, app: str) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert "Lifecycle policy does not exist" in done.stderr
+
+
+def test_what_is_in_use_stays(ecr: Any, app: str, lifecycle: Moorage) -> None:
+    ecr.put_lifecycle_policy(repositoryName=app, lifecyclePolicyText=json.dumps(NEWEST))
+    shown = ecr.describe_images(repositoryName=app, imageIds=[{"imageTag": "v0"}])["imageDetails"][0]
+    image = f"{app}@{shown['imageDigest']}"
+
+    lifecycle("protect", image, "--by", "cluster-1")
+    uses = lifecycle("uses", app)
+    lifecycle("run", app)
+    protected = tags(ecr, app)
+    lifecycle("unprotect", image, "--by", "cluster-1")
+    lifecycle("run", app)
+
+    assert [(each["imageDigest"], each["consumer"], each["until"]) for each in uses] == [
+        (shown["imageDigest"], "cluster-1", None)
+    ]
+    assert protected == {"v0", "v3", "v4"}
+    assert tags(ecr, app) == {"v3", "v4"}
+
+
+def test_a_default_policy_is_shown_put_and_removed(lifecycle: Moorage, tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps(NEWEST, indent=2))
+
+    put = lifecycle("default", "--put", tmp_path / "policy.json")
+    shown = lifecycle("default")
+    removed = lifecycle("default", "--remove")
+
+    assert put == shown == {"policy": NEWEST}
+    assert removed == {"policy": None}
+
+
+def test_nothing_can_be_brought_back_without_a_window(app: str, lifecycle: Moorage) -> None:
+    assert lifecycle("undelete", app) == []

@@ -18,7 +18,7 @@ from moorage.cli.output import Failed, say
 from moorage.config import Settings
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.evaluate import Decision, evaluate, without_waiting
-from moorage.registry.lifecycle.job import Run, last_run
+from moorage.registry.lifecycle.job import Left, Run, last_run, left
 from moorage.registry.lifecycle.policy import parse
 from moorage.registry.lifecycle.survey import survey
 from moorage.registry.repositories.repository import Repository
@@ -82,9 +82,11 @@ async def _apply(opened: BesideRegistry, chosen: list[Repository], *, as_json: b
         counts = {
             name: value for name, value in asdict(result).items() if name not in ("started", "finished")
         }
-        done[repository.name] = counts
+        stayed = await left(db, repository.id)
+        done[repository.name] = {**counts, "left": [_document(each) for each in stayed]}
         if not as_json:
-            say(f"{repository.name}: {_told(result)}")
+            lines = (f"  {each.digest} (rule {each.priority}): {each.reason}" for each in stayed)
+            say(f"{repository.name}: {_told(result)}", *lines)
     if as_json:
         say(json.dumps(done))
 
@@ -107,6 +109,15 @@ async def _finished(opened: BesideRegistry, repository: Repository, asked: int, 
             if not as_json:
                 say(f"{repository.name}: {_told(found)} so far")
         await asyncio.sleep(_LOOK_S)
+
+
+def _document(each: Left) -> dict[str, object]:
+    return {
+        "imageDigest": str(each.digest),
+        "rulePriority": each.priority,
+        "failureCode": each.code,
+        "failureReason": each.reason,
+    }
 
 
 def _told(found: Run) -> str:

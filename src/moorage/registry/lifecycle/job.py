@@ -22,6 +22,7 @@ from moorage.store.jobs.queue import Job
 
 BATCH = 25  # images a transaction: what pulls wait for, bench/lifecycle
 ASKED_AT_ONCE = 200
+LEFT_SHOWN = 1_000
 SOON_US = MINUTE  # after a run that had to leave what had changed meanwhile
 
 
@@ -33,6 +34,16 @@ class Run:
     archived: int
     untagged: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An image that had to stay, though a rule takes it."""
+
+    digest: Digest
+    priority: int
+    code: str
+    reason: str
 
 
 async def apply(services: Services, job: Job) -> int | None:
@@ -84,6 +95,12 @@ async def forget(services: Services) -> None:
     async with services.db.transaction() as tx:
         await tx.run("lifecycle.forget_uses", {"now": services.clock()})
         await tx.run("lifecycle.forget_overdue", {"now": services.clock()})
+
+
+async def left(reads: Reads, repository: int) -> list[Left]:
+    """What the last run had to leave, by digest; no more than `LEFT_SHOWN`."""
+    rows = await reads.all("lifecycle.failures", {"repository": repository, "limit": LEFT_SHOWN})
+    return [Left(Digest.unpack(digest), *rest) for digest, *rest in rows]
 
 
 async def last_run(reads: Reads, repository: int) -> Run | None:

@@ -21,6 +21,7 @@ from botocore import xform_name
 OUT = Path(__file__).resolve().parent.parent / "src" / "moorage" / "aws" / "shapes"
 MODELS = Path(botocore.__file__).parent / "data"
 SERVICES = {
+    "cloudtrail": "2013-11-01",
     "ec2": "2016-11-15",
     "ecr": "2015-09-21",
     "ecr-public": "2020-10-30",
@@ -31,6 +32,7 @@ SERVICES = {
 
 # Of these services only what is named: EC2 has 700 operations, of which Moorage has those on private endpoints.
 SUBSETS = {
+    "cloudtrail": {"LookupEvents"},
     "ec2": {
         "CreateTags",
         "CreateVpcEndpoint",

@@ -530,6 +530,17 @@ class PathUnknown(MoorageError):
     status = 404
 
 
+# Records of calls (CloudTrail)
+
+
+class InvalidLookupAttributes(MoorageError):
+    pass
+
+
+class InvalidTimeRange(MoorageError):
+    template = "The start time is after the end time"
+
+
 # Ourselves
 
 

@@ -17,7 +17,7 @@ SHELLS = ("sh", "fish", "powershell")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`module`, in this package, has `run(arguments) -> int`; without one it is a group of commands."""
+    """`module`, in this package, has `run(arguments) -> int`; without one it is only a group of commands."""
 
     name: str
     module: str | None
@@ -233,6 +233,28 @@ def _chained(parser: argparse.ArgumentParser) -> None:
         "--head",
         metavar="HASH",
         help="That an earlier check has printed: what it covered must still be there.",
+    )
+
+
+def _job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, metavar="ID", help="Of the job, as `moorage jobs` lists it.")
+
+
+def _records(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--event", metavar="NAME", help="Only calls of that operation.")
+    parser.add_argument("--user", metavar="NAME", help="Only calls of that user, or session of a role.")
+    parser.add_argument("--key", metavar="ID", help="Only calls with that access key.")
+    parser.add_argument("--resource", metavar="NAME", help="Only calls about that repository, user or role.")
+    parser.add_argument("--denied", action="store_true", help="Only calls that were refused or failed.")
+    parser.add_argument("--since", metavar="TIME", help="Not before that time, ISO 8601.")
+    parser.add_argument(
+        "--limit", type=int, default=100, metavar="NUMBER", help="At most so many, the newest. Default: 100."
+    )
+
+
+def _chained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--head", metavar="HASH", help="That an earlier check has printed: what it covered must still be there."
     )
 
 

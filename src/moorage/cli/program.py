@@ -62,8 +62,10 @@ def _fill(
     command: Command,
     groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]],
 ) -> None:
+    if any(each.name.startswith(command.name + " ") for each in COMMANDS):
+        required = command.module is None
+        groups[command.name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=required)
     if command.module is None:
-        groups[command.name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
         return
     for add_options in command.options:
         add_options(parser)

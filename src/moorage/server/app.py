@@ -37,7 +37,7 @@ from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, SECOND, system_clock
 from moorage.base.errors import Corrupted
 from moorage.base.http import Arrival, Headers, Request
-from moorage.config import InvalidSettings, Settings
+from moorage.config import InvalidSettings, Settings, host_and_port
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads
@@ -54,8 +54,10 @@ from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 from moorage.server import schedule
+from moorage.server.audit import Audit
 from moorage.server.jobs import Handler, JobRunner
 from moorage.server.listeners import Listeners, Server, bind
+from moorage.server.metrics import Metrics, MetricsListener
 from moorage.server.outgoing import Outgoing
 from moorage.server.pipeline import Identification, Pipeline
 from moorage.server.protocol import Exchange, RegistryProtocol
@@ -194,6 +196,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
         subscribers = (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
         application = Application(installation)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
+        metrics = await _listen_for_metrics(application, services, settings)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
@@ -202,6 +205,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             loop.create_task(Dispatcher(services, subscribers).run()),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
+            loop.create_task(application.audit.run()),
         ]
         try:
             await server.serve()
@@ -210,6 +214,9 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await delivery.close()
+            await application.audit.flush()
+            if metrics is not None:
+                metrics.close()
             application.outgoing.close()
             await installation.services.usage.write()
 
@@ -220,6 +227,8 @@ class Application:
     def __init__(self, installation: Installation) -> None:
         services = installation.services
         self._recorder = Recorder(writes_lines=installation.settings.access_log)
+        self.audit = _audit(installation)
+        self.metrics = Metrics()
         bearers = Bearers(installation.credentials, services.sessions)
         self._pipeline = Pipeline(
             services,
@@ -230,6 +239,8 @@ class Application:
                 LoginThrottle(installation.settings.login_failures),
             ),
             self._recorder,
+            self.audit,
+            self.metrics,
         )
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)
@@ -280,6 +291,26 @@ def open_delivery(settings: Settings) -> Delivery:
         return Delivery.open(settings.event_targets)
     except TargetMisconfigured as error:
         raise InvalidSettings(str(error)) from None
+
+
+def _audit(installation: Installation) -> Audit:
+    settings = installation.settings
+    return Audit(
+        installation.services,
+        mode=settings.audit,
+        chained=settings.audit_chain,
+        file=settings.audit_file,
+        days=settings.audit_days,
+    )
+
+
+async def _listen_for_metrics(
+    application: Application, services: Services, settings: Settings
+) -> asyncio.Server | None:
+    if not settings.metrics_listen:
+        return None
+    host, port = host_and_port(settings.metrics_listen)
+    return await MetricsListener(services, application.metrics).serve(host, port)
 
 
 def _root_key(settings: Settings, may_create: bool = True) -> RootKey:

@@ -8,9 +8,10 @@ the repository does before it is answered.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moorage.base.addresses import Registry
+from moorage.server.metrics import KeptTally, Pulls
 
 BYTES_MAX = 24 << 20
 ONE_MAX = 128 << 10
@@ -30,6 +31,9 @@ class Kept:
     status: int
     rest: bytes
     """The answer after its varying lines (status, date, request id)."""
+    tally: KeptTally = field(default_factory=KeptTally)
+    pulls: Pulls | None = None
+    """What is counted when it is given; of a manifest its repository's pulls too."""
 
 
 class KeptAnswers:

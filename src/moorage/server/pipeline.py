@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
 from moorage.access.authorize import authorize
@@ -56,7 +57,9 @@ from moorage.oci.routes import Route, find_route
 from moorage.oci.target import Target
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.uploads import layers
+from moorage.server.audit import Audit, Seen, route_of
 from moorage.server.kept import Kept, KeptAnswers
+from moorage.server.metrics import Metrics
 from moorage.server.telemetry import Recorder, without_token
 from moorage.server.wire import render_constant, render_varying
 
@@ -82,44 +85,62 @@ class Identification:
 
 
 class Pipeline:
-    def __init__(self, services: Services, identify: Identification, recorder: Recorder) -> None:
+    def __init__(
+        self, services: Services, identify: Identification, recorder: Recorder, audit: Audit, metrics: Metrics
+    ) -> None:
         self._services = services
         self._identify = identify
         self._recorder = recorder
+        self._audit = audit
+        self._metrics = metrics
         self._kept = KeptAnswers()
 
     async def answer(self, request: Request, request_id: str) -> Reply:
         """Never raises: what is our own fault is logged under the request id and answered 500."""
+        began, seen, refused = perf_counter(), Seen(), None
         try:
             if request.path == "/":
-                reply = await self._aws_call(request, request_id)
+                reply = await self._aws_call(request, request_id, seen)
             elif request.path.startswith("/v2/") or request.path == "/v2":
-                reply = await self._registry_call(request, request_id)
+                reply = await self._registry_call(request, request_id, seen)
             elif request.path.startswith(PREFIX):
-                reply = await self._download(request, request_id)
+                reply = await self._download(request, request_id, seen)
             else:
                 raise PathUnknown()
         except Exception as error:
+            refused = error if isinstance(error, MoorageError) else Server()
             reply = self.refuse(request, error, request_id)
-        self._recorder.record(request, reply.status, request_id)  # 7
+        # 7
+        self._recorder.record(request, reply.status, request_id)
+        self._audit.note(request, request_id, seen, refused)
+        self._count(request, seen, reply, perf_counter() - began)
         return reply
 
-    async def _registry_call(self, request: Request, request_id: str) -> Reply:
-        registry = self._services.addresses.registry_at(request.host)
+    def _count(self, request: Request, seen: Seen, reply: Reply, seconds: float) -> None:
+        sent = len(reply.body) if isinstance(reply.body, bytes) else reply.body.length
+        self._metrics.note(route_of(request, seen), reply.status, seconds, request.body.announced or 0, sent)
+        if seen.route is not None and _is_pull(seen.route, request, reply):
+            self._metrics.pulls(seen.resources[0]).count += 1
+
+    async def _registry_call(self, request: Request, request_id: str, seen: Seen) -> Reply:
+        registry = seen.registry = self._services.addresses.registry_at(request.host)
         # 1
-        around = await self._around(request, registry.region, "ecr.dkr")
-        principal = await self._log_in(request, registry.region)
+        around = seen.around = await self._around(request, registry.region, "ecr.dkr")
+        principal = seen.principal = await self._log_in(request, registry.region)
         # 2, 3
-        route, target = find_route(request.method, request.raw_path.decode("latin-1"))
+        route, target = seen.route, seen.target = find_route(
+            request.method, request.raw_path.decode("latin-1")
+        )
         # 4
         call = self._begin(principal, registry, request, request_id, around)
         resource = _resource_of(registry, target, route)
+        seen.resources = (resource,)
         tags = manifests.tags_named(target, request) if route.kind == "manifest" else (None,)
         for action in route.actions:
             for tag in tags:
                 await authorize(call, action, resource, None if tag is None else {IMAGE_TAG: tag})
         # 5
-        reply = await route.handler(call, target, request)
+        reply = seen.answer = await route.handler(call, target, request)
         # 6
         if reply.kept_while is not None and isinstance(reply.body, bytes):
             self._keep(request, registry, route, resource, tags[0], reply, reply.body, *reply.kept_while)
@@ -133,12 +154,16 @@ class Pipeline:
             login = await self._identify.passwords.check(authorization, region, now)
         except Unauthorized:
             if authorization:
-                self._identify.throttle.failed(address, now)
+                self._login_failed(address, now)
             raise
         self._services.usage.note(login.principal, "ecr", region, now)
         return login.principal
 
-    async def _aws_call(self, request: Request, request_id: str) -> Reply:
+    def _login_failed(self, address: str, now: int) -> None:
+        self._identify.throttle.failed(address, now)
+        self._metrics.failed_logins += 1
+
+    async def _aws_call(self, request: Request, request_id: str, seen: Seen) -> Reply:
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(method=request.method, allowed="GET, POST")
         target = request.header(b"x-amz-target")
@@ -147,24 +172,28 @@ class Pipeline:
         addressed = _TARGETS.get((target or "").rpartition(".")[0])
         text = body if request.method == "POST" else request.raw_query
         signer = await self._signer(request, body, text, addressed)
+        if signer is not None:
+            seen.principal, seen.registry = signer.principal, Registry(signer.principal.account, signer.region)
         # 2
         form = dict(form_of(text)) if target is None else {}
-        operation = find_operation(target, form.get("Action"), form.get("Version"))
+        operation = seen.operation = find_operation(target, form.get("Action"), form.get("Version"))
         if signer is not None:
             signer.check_service(operation.service.name)
         # 3
-        asked = operation.decode(text)
+        asked = seen.asked = operation.decode(text)
         # 4
         call = await self._call_of(signer, operation, request, request_id)
+        seen.around, seen.resources = call.around, []
         for resource in operation.resources(asked, call.account, call.region):
             named = await located(call.db, call.principal, resource)
+            seen.resources.append(named)
             for context in operation.contexts(asked):
                 await authorize(call, operation.action, named, context)
         # 5
         try:
-            answer = await operation.act(call, asked)
+            answer = seen.answer = await operation.act(call, asked)
         except _FAILED_TOKENS:
-            self._identify.throttle.failed(request.arrival.address, call.now)
+            self._login_failed(request.arrival.address, call.now)
             raise
         # 6
         return operation.answer(answer, request_id)
@@ -180,7 +209,7 @@ class Pipeline:
         try:
             signer = await self._identify.signatures.check(request, body, addressed, now)
         except (InvalidSignature, UnrecognizedClient):
-            self._identify.throttle.failed(address, now)
+            self._login_failed(address, now)
             raise
         self._services.usage.note(signer.principal, signer.service, signer.region, now)
         return signer
@@ -196,7 +225,7 @@ class Pipeline:
         around = await self._around(request, registry.region, OF_CALLS.get(service, service))
         return self._begin(principal, registry, request, request_id, around)
 
-    async def _download(self, request: Request, request_id: str) -> Reply:
+    async def _download(self, request: Request, request_id: str, seen: Seen) -> Reply:
         """A URL of GetDownloadUrlForLayer: the token says who (1) may have what (2, 3); the rest is as for a blob."""
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(method=request.method, allowed="GET, HEAD")
@@ -204,10 +233,12 @@ class Pipeline:
         principal = await self._identify.bearers.principal_of(download.bearer)
         if principal is None:
             raise TokenExpired()
-        registry = download.registry
+        seen.principal = principal
+        registry = seen.registry = download.registry
         around = await self._around(request, registry.region, "ecr.dkr", "ecr.api")
         call = self._begin(principal, registry, request, request_id, around)
         resource = str(RepositoryArn(registry.account, registry.region, download.repository))
+        seen.resources = (resource,)
         await authorize(call, ACTION, resource)  # 4
         repository = await repositories.find(call, download.repository)
         layer = await layers.find(call, repository, Digest.parse(download.digest))
@@ -297,6 +328,8 @@ class Pipeline:
             epoch=epoch,
             status=reply.status,
             rest=rest if request.method == "HEAD" else rest + body,
+            tally=self._metrics.kept(f"{request.method} {route.kind}", reply.status),
+            pulls=self._metrics.pulls(resource) if _is_pull(route, request, reply) else None,
         )
         self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
 
@@ -337,10 +370,18 @@ class Pipeline:
         for action in kept.actions:
             if not remembered(login.principal, action, kept.resource, around, kept.tag):
                 return None
+        kept.tally.count += 1
+        kept.tally.sent += len(kept.rest)
+        if kept.pulls is not None:
+            kept.pulls.count += 1
         return render_varying(kept.status, date, self._recorder.next_request_id()) + kept.rest
 
 
 _CHANGES_ANSWER = frozenset({b"connection", b"expect", b"if-none-match", b"if-range", b"range"})
+
+
+def _is_pull(route: Route, request: Request, reply: Reply) -> bool:
+    return route.kind == "manifest" and request.method == "GET" and reply.status == 200
 
 
 def _is_signed(request: Request) -> bool:

@@ -44,6 +44,12 @@ class Service:
 SERVICES: dict[str, Service] = {
     service.name: service
     for service in (
+        Service(
+            "cloudtrail",
+            "json",
+            "2013-11-01",
+            target="com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+        ),
         Service("ec2", "ec2", "2016-11-15", namespace="http://ec2.amazonaws.com/doc/2016-11-15"),
         Service("ecr", "json", "2015-09-21", target="AmazonEC2ContainerRegistry_V20150921"),
         Service("ecr-public", "json", "2020-10-30", target="SpencerFrontendService"),

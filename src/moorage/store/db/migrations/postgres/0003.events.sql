@@ -62,7 +62,6 @@ CREATE TABLE audit (
     is_read_only BIGINT NOT NULL,
     resource_type TEXT COLLATE "C" NOT NULL,
     resource TEXT COLLATE "C" NOT NULL,
-    resource_name TEXT COLLATE "C" NOT NULL,
     document TEXT COLLATE "C" NOT NULL,
     hash BYTEA
 );
@@ -71,8 +70,6 @@ CREATE INDEX audit_by_name ON audit (account, region, name, occurred, id);
 CREATE INDEX audit_by_username ON audit (account, region, username, occurred, id);
 CREATE INDEX audit_by_key ON audit (account, region, access_key, occurred, id);
 CREATE INDEX audit_by_resource ON audit (account, region, resource, occurred, id);
-CREATE INDEX audit_by_resource_name ON audit (account, region, resource_name, occurred, id);
-CREATE INDEX audit_by_age ON audit (occurred);
 
 -- Where the chain begins after old records were removed: the hash of the last of them.
 CREATE TABLE audit_anchor (

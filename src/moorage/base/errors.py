@@ -537,6 +537,10 @@ class InvalidLookupAttributes(MoorageError):
     pass
 
 
+class InvalidNextToken(MoorageError):
+    template = "Invalid NextToken."
+
+
 class InvalidTimeRange(MoorageError):
     template = "The start time is after the end time"
 

@@ -24,6 +24,7 @@ MAIN_METRIC = {
     "slow": "above idle MiB",
     "tags": "rps",
     "access": "rps",
+    "lifecycle": "p99 ms",
 }
 PEER = "d3"
 

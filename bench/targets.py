@@ -174,4 +174,18 @@ TARGETS = (
         0,
         False,
     ),
+    Target(
+        "lifecycle",
+        "100,000 images, 5 rules: decided in ≤ 1 s",
+        _value("seconds", "moorage", "evaluation, * 5 rules"),
+        1,
+        False,
+    ),
+    Target(
+        "lifecycle",
+        "p99 of pulls ≤ 25 ms while images expire",
+        _value("p99 ms", "moorage", "while *"),
+        25,
+        False,
+    ),
 )

@@ -20,9 +20,10 @@ from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Reads, Transaction
 from moorage.store.jobs.queue import Job
 
-BATCH = 25  # images a transaction: what pulls wait for, bench/lifecycle
+BATCH = 10  # images a transaction, 2 ms that pulls wait for
 ASKED_AT_ONCE = 200
 LEFT_SHOWN = 1_000
+SHOWN_EVERY = 10 * BATCH
 SOON_US = MINUTE  # after a run that had to leave what had changed meanwhile
 
 
@@ -122,7 +123,8 @@ async def _take_images(
             taken = await take(services, tx, repository, batch, evaluation, services.clock())
             await _note(tx, repository.id, taken)
         changed += taken.changed
-        await services.jobs.progress(services.db, job, start + len(batch), len(queue))
+        if start % SHOWN_EVERY == 0:
+            await services.jobs.progress(services.db, job, start + len(batch), len(queue))
     return changed
 
 

@@ -236,28 +236,6 @@ def _chained(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _job(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, metavar="ID", help="Of the job, as `moorage jobs` lists it.")
-
-
-def _records(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--event", metavar="NAME", help="Only calls of that operation.")
-    parser.add_argument("--user", metavar="NAME", help="Only calls of that user, or session of a role.")
-    parser.add_argument("--key", metavar="ID", help="Only calls with that access key.")
-    parser.add_argument("--resource", metavar="NAME", help="Only calls about that repository, user or role.")
-    parser.add_argument("--denied", action="store_true", help="Only calls that were refused or failed.")
-    parser.add_argument("--since", metavar="TIME", help="Not before that time, ISO 8601.")
-    parser.add_argument(
-        "--limit", type=int, default=100, metavar="NUMBER", help="At most so many, the newest. Default: 100."
-    )
-
-
-def _chained(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--head", metavar="HASH", help="That an earlier check has printed: what it covered must still be there."
-    )
-
-
 def _of_account(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", dest="id", metavar="ID", help="The account. Default: the default one.")
 

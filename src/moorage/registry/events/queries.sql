@@ -16,7 +16,7 @@ UPDATE outbox SET is_dispatched = 1 WHERE id IN :ids
 DELETE FROM outbox WHERE id IN :ids
 
 -- waiting: how many have not been handed on, and since when
-SELECT COUNT(*), MIN(occurred) FROM outbox WHERE is_dispatched = 0
+SELECT COUNT(*), MIN(occurred) FROM outbox WHERE is_dispatched = 0 LIMIT 1
 
 -- add_lane: a target has something to get of a repository
 INSERT INTO delivery_lanes (target, lane, due, attempts, error) VALUES (:target, :lane, :now, 0, '')

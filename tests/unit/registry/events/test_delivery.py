@@ -113,7 +113,8 @@ async def test_a_repository_that_fails_keeps_its_order_and_holds_up_no_other(
     assert (receiver.tags(), receiver.tags("team/other")) == ([], ["9"])
 
     receiver.refuses.clear()
-    await registry.push_manifest(await deliveries_repository(registry, "team/app"), image_of([b"{}"]), "3")
+    repository = await repositories.find(registry.call, "team/app")
+    await registry.push_manifest(repository, image_of([b"{}"]), "3")
     registry.pass_time(SECOND)
     await deliver(registry, delivery)
 

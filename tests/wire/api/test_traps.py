@@ -1,6 +1,6 @@
 """Where a lazy implementation of Amazon ECR's API falls (ECR API reference, "20 traps"), each named after its trap.
 
-Lifecycle (9 to 12), scanning (14 to 16) and archiving (17) are not built: `test_operations.py` has their answer.
+Those of lifecycle policies (9 to 12) and of the archive (17) are in `test_lifecycle.py`; scanning (14 to 16) is not built.
 """
 
 from __future__ import annotations

@@ -27,10 +27,12 @@ SERVICES = {
     "ecr-public": "2020-10-30",
     "iam": "2010-05-08",
     "kms": "2014-11-01",
+    "secretsmanager": "2017-10-17",
     "sts": "2011-06-15",
 }
 
-# Of these services only what is named: EC2 has 700 operations, of which Moorage has those on private endpoints.
+# Of these services only what is named: EC2 has 700 operations, of which Moorage has those on private endpoints; of
+# Secrets Manager it has what the credentials of the pull-through cache need.
 SUBSETS = {
     "cloudtrail": {"LookupEvents"},
     "ec2": {
@@ -42,6 +44,16 @@ SUBSETS = {
         "DescribeVpcEndpointServices",
         "DescribeVpcEndpoints",
         "ModifyVpcEndpoint",
+    },
+    "secretsmanager": {
+        "CreateSecret",
+        "DeleteSecret",
+        "DescribeSecret",
+        "GetSecretValue",
+        "ListSecrets",
+        "PutSecretValue",
+        "RestoreSecret",
+        "UpdateSecret",
     },
 }
 

@@ -10,6 +10,7 @@ from moorage.access.authorizer import Authorizer, Circumstances
 from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
+from moorage.access.pull_times import PullTimes
 from moorage.access.sessions import Sessions
 from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
@@ -82,6 +83,7 @@ class Services:
     """Run one that computes: only so many at once as there are cores for."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work to be done later."""
+    pull_times: PullTimes = field(default_factory=PullTimes)
     outbox: Bell = field(default_factory=Bell)
     """Rung when an event was written."""
 

@@ -72,6 +72,8 @@ def resources_of(service: Service, name: str, request: type[Shape]) -> Resources
     if f"{service.name}:{name}" in DECIDE_THEMSELVES:
         return lambda r, account, region: ()
     members = request.__struct_fields__
+    if service.name == "ecr" and name in _REGISTRY_WIDE and "registry_id" in members:
+        return _registry
     if service.name.startswith("ecr") and name not in _REGISTRY_WIDE:
         if "repository_name" in members:
             return lambda r, account, region: (_repository(service, r, account, region, r.repository_name),)
@@ -84,6 +86,12 @@ def resources_of(service: Service, name: str, request: type[Shape]) -> Resources
     if service.name == "iam":
         return _iam(name, members)
     return lambda r, account, region: ("*",)
+
+
+def _registry(request: Any, account: str, region: str) -> tuple[str]:
+    """Another account's registry is named, so that its owner has a say."""
+    owner = request.registry_id or account
+    return ("*" if owner == account else f"arn:aws:ecr:{region}:{owner}:registry",)
 
 
 def _repository(service: Service, request: Any, account: str, region: str, name: str) -> str:

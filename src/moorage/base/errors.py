@@ -54,6 +54,49 @@ class RegistryPolicyNotFound(MoorageError):
     template = "Registry policy does not exist in the registry with id '{registry_id}'"
 
 
+class SigningConfigurationNotFound(MoorageError):
+    template = "Signing configuration does not exist in the registry with id '{registry_id}'"
+
+
+class ExclusionAlreadyExists(MoorageError):
+    template = (
+        "The pull time update exclusion for the principal '{principal}' already exists in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class ExclusionNotFound(MoorageError):
+    template = (
+        "The pull time update exclusion for the principal '{principal}' does not exist in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class TemplateAlreadyExists(MoorageError):
+    template = (
+        "The repository creation template with the prefix '{prefix}' already exists in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class TemplateNotFound(MoorageError):
+    template = (
+        "The repository creation template with the prefix '{prefix}' does not exist in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class TemplateUnusable(MoorageError):
+    """A template that was accepted, and cannot be followed now."""
+
+    template = "The repository '{name}' was not created: the creation template with the prefix '{prefix}' {reason}"
+    status = 403
+
+    @classmethod
+    def code(cls) -> str:
+        return "ValidationException"
+
+
 class InvalidTagParameter(MoorageError):
     template = "Tag parameters are invalid"
 
@@ -256,6 +299,51 @@ class LayerReferenced(MoorageError):
         "The layer with digest '{digest}' is used by an image of the repository; delete the image first"
     )
     status = 405
+
+
+# The pull-through cache and its secrets (Secrets Manager API reference)
+
+
+class PullThroughCacheRuleAlreadyExists(MoorageError):
+    template = (
+        "The pull through cache rule with Amazon ECR repository prefix '{prefix}' already exists in the registry with "
+        "id '{registry_id}'"
+    )
+
+
+class PullThroughCacheRuleNotFound(MoorageError):
+    template = (
+        "The pull through cache rule with Amazon ECR repository prefix '{prefix}' does not exist in the registry with "
+        "id '{registry_id}'"
+    )
+
+
+class UnsupportedUpstreamRegistry(MoorageError):
+    pass
+
+
+class SecretNotFound(MoorageError):
+    template = "The secret '{arn}' was not found: create it, or give the rule the ARN of one that exists"
+
+
+class UnableToAccessSecret(MoorageError):
+    template = "The secret '{arn}' cannot be accessed: {reason}"
+
+
+class ResourceNotFound(MoorageError):
+    template = "Secrets Manager can't find the specified secret."
+
+
+class ResourceExists(MoorageError):
+    pass
+
+
+class InvalidRequest(MoorageError):
+    pass
+
+
+class InvalidNextToken(MoorageError):
+    template = "Invalid NextToken."
 
 
 # Requests

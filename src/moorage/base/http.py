@@ -148,6 +148,8 @@ class Reply:
 
     (0, 0) is for ever. The epoch is taken before what the answer says is read.
     """
+    pulled_image: int = 0
+    """The row of the image whose manifest this is, for a GET: each time that it is sent is a pull."""
 
 
 def reply_json(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:

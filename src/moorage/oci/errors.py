@@ -42,6 +42,7 @@ _TABLE: dict[type[MoorageError], tuple[int, str]] = {
     e.SizeInvalid:              (400, "SIZE_INVALID"),
     e.StorageFull:              (507, "UNKNOWN"),
     e.TagInvalid:               (400, "TAG_INVALID"),
+    e.TemplateUnusable:         (403, "DENIED"),
     e.TokenExpired:             (403, "DENIED"),
     e.TooManyRequests:          (429, "TOOMANYREQUESTS"),
     e.TooManyTagParameters:     (414, "TAG_INVALID"),

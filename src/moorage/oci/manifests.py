@@ -15,6 +15,7 @@ from moorage.base.errors import (
 )
 from moorage.base.http import Reply, Request
 from moorage.base.names import TAG_PATTERN, is_tag
+from moorage.oci.create_on_push import find_or_create
 from moorage.oci.target import Target
 from moorage.registry.images import delete as deletes
 from moorage.registry.images import find
@@ -47,12 +48,15 @@ async def get(call: Call, target: Target, request: Request) -> Reply:
     content = await find.manifest_of(call, repository, image)
     reply = Reply(200, [(b"content-type", image.media_type.encode("latin-1", "replace")), *headers], content)
     reply.kept_while = (repository.id, epoch)
+    if request.method == "GET":  # asking whether it is there (HEAD) is no pull
+        call.services.pull_times.note(image.id, call.principal, repository.registry, call.now)
+        reply.pulled_image = image.id
     return reply
 
 
 async def put(call: Call, target: Target, request: Request) -> Reply:
     """Push by tag, by digest, or by digest with tags in the query (end-7b)."""
-    repository = await repositories.find(call, target.name)
+    repository = await find_or_create(call, target.name)
     tags = _tags_to_set(call, target, request)
     digest = target.digest() if target.is_digest else None
     try:

@@ -15,8 +15,10 @@ from moorage.base.digest import ALGORITHMS, Digest
 from moorage.base.errors import BadRequest, InvalidDigest, RangeNotInOrder, SizeInvalid, UploadNotFound
 from moorage.base.http import Reply, Request
 from moorage.keys.receiving import OpenUpload
+from moorage.oci.create_on_push import find_or_create
 from moorage.oci.errors import reply_for
 from moorage.oci.target import Target
+from moorage.registry.account.settings import allows_mounting
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers, session
@@ -33,8 +35,8 @@ async def begin(call: Call, target: Target, request: Request) -> Reply:
     query = dict(request.query())
     if "digest" in query:
         await _authorize(call, target, "ecr:UploadLayerPart", "ecr:CompleteLayerUpload")
-    repository = await repositories.find(call, target.name)
-    if "mount" in query:
+    repository = await find_or_create(call, target.name)
+    if "mount" in query and await allows_mounting(call.db, repository.registry):
         digest = await _mount(call, repository, query["mount"], query.get("from"))
         if digest is not None:
             return _created(target, digest)

@@ -1,10 +1,25 @@
 """Every slice's operations: importing this registers them all. The order plays no part."""
 
 from moorage.registry.account import operations as account
-from moorage.registry.audit import operations as audit
+from moorage.registry.account import settings_operations as account_settings
 from moorage.registry.images import operations as images
 from moorage.registry.lifecycle import operations as lifecycle
 from moorage.registry.repositories import operations as repositories
+from moorage.registry.repositories import scanning_operations as scanning
+from moorage.registry.templates import operations as templates
 from moorage.registry.uploads import operations as uploads
+from moorage.registry.upstream import operations as upstream
+from moorage.registry.upstream import secret_operations as upstream_secrets
 
-MODULES = (account, audit, images, lifecycle, repositories, uploads)
+MODULES = (
+    account,
+    account_settings,
+    images,
+    lifecycle,
+    repositories,
+    scanning,
+    templates,
+    uploads,
+    upstream,
+    upstream_secrets,
+)

@@ -45,6 +45,7 @@ from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_roo
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
+from moorage.registry.images import job as images_job
 from moorage.registry.events.delivery import KIND as DELIVERIES
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.outbox import Dispatcher
@@ -219,6 +220,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
                 metrics.close()
             application.outgoing.close()
             await installation.services.usage.write()
+            await images_job.write_pulls(installation.services)
 
 
 class Application:

@@ -45,6 +45,7 @@ async def _forget_expired(services: Services) -> None:
 PERIODIC = (
     Periodic("learn of others' changes",     0.4, _look_around),
     Periodic("note uses of keys",           60.0, _write_usage),
+    Periodic("note times of pulls",         60.0, images_job.note_pulls),
     Periodic("forget what has expired",   3600.0, _forget_expired),
     Periodic("end idle uploads",            60.0, uploads_job.expire_sessions),
     Periodic("purge deleted repositories",  10.0, images_job.purge),

@@ -122,7 +122,9 @@ def test_operation_when_not_of_any_service_is_unknown(
         ("DescribeRepositories", {"repositoryNames": ["ab", "cd"]}, ["arn:aws:ecr:home-1:111122223333:repository/ab", "arn:aws:ecr:home-1:111122223333:repository/cd"]),
         ("ListTagsForResource", {"resourceArn": "arn:x"}, ["arn:x"]),
         ("GetAuthorizationToken", {}, ["*"]),
-        ("DescribePullThroughCacheRules", {"registryId": "444455556666"}, ["*"]),
+        ("DescribePullThroughCacheRules", {}, ["*"]),
+        ("DescribePullThroughCacheRules", {"registryId": "111122223333"}, ["*"]),
+        ("DescribePullThroughCacheRules", {"registryId": "444455556666"}, ["arn:aws:ecr:home-1:444455556666:registry"]),
     ],
 )  # fmt: skip
 def test_resources_when_read_off_the_members_are_arns(name: str, body: Any, expected: list[str]) -> None:

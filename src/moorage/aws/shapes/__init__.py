@@ -55,6 +55,7 @@ SERVICES: dict[str, Service] = {
         Service("ecr-public", "json", "2020-10-30", target="SpencerFrontendService"),
         Service("iam", "query", "2010-05-08", namespace="https://iam.amazonaws.com/doc/2010-05-08/"),
         Service("kms", "json", "2014-11-01", target="TrentService"),
+        Service("secretsmanager", "json", "2017-10-17", target="secretsmanager"),
         Service("sts", "query", "2011-06-15", namespace="https://sts.amazonaws.com/doc/2011-06-15/"),
     )
 }

@@ -14,6 +14,8 @@ from moorage.aws.shapes.ecr import (
     BatchDeleteImageResponse,
     BatchGetImageRequest,
     BatchGetImageResponse,
+    DescribeImageSigningStatusRequest,
+    DescribeImageSigningStatusResponse,
     DescribeImagesRequest,
     DescribeImagesResponse,
     ImageDetail,
@@ -21,6 +23,7 @@ from moorage.aws.shapes.ecr import (
     ImageFailureCode,
     ImageIdentifier,
     ImageReferrer,
+    ImageSigningStatus,
     ListImageReferrersRequest,
     ListImageReferrersResponse,
     ListImagesRequest,
@@ -40,6 +43,7 @@ from moorage.base.errors import (
     ManifestInvalid,
 )
 from moorage.base.names import TAG_PATTERN, is_tag
+from moorage.registry.account import signing
 from moorage.registry.images import delete as deletes
 from moorage.registry.images import find, referrers
 from moorage.registry.images.find import Image
@@ -107,6 +111,7 @@ async def batch_get_image(call: Call, request: BatchGetImageRequest) -> BatchGet
             failures.append(_failure(asked, "ImageInaccessible", "The image is archived; restore it first"))
         else:
             images.append(await _with_manifest(call, repository, found, asked.image_tag))
+            call.services.pull_times.note(found.id, call.principal, repository.registry, call.now)
     return BatchGetImageResponse(images=images, failures=failures)
 
 
@@ -117,7 +122,7 @@ async def describe_images(call: Call, request: DescribeImagesRequest) -> Describ
     repository = await repositories.find(call, request.repository_name, request.registry_id)
     if request.image_ids is not None:
         named = await _find_all(call, repository, request.image_ids)
-        return DescribeImagesResponse(image_details=[_detail(repository, image) for image in named])
+        return DescribeImagesResponse(image_details=[_detail(call, repository, image) for image in named])
     tag_status = (request.filter.tag_status if request.filter else None) or "ANY"
     image_status = request.filter.image_status if request.filter else None
     listing = ("DescribeImages", repository.id, tag_status, image_status)
@@ -130,7 +135,7 @@ async def describe_images(call: Call, request: DescribeImagesRequest) -> Describ
     if len(found) > limit:
         more = next_token(call, listing, _ByPush(shown[-1].pushed, shown[-1].digest.packed))
     return DescribeImagesResponse(
-        image_details=[_detail(repository, image) for image in shown], next_token=more
+        image_details=[_detail(call, repository, image) for image in shown], next_token=more
     )
 
 
@@ -199,6 +204,27 @@ async def list_image_referrers(call: Call, request: ListImageReferrersRequest) -
     return ListImageReferrersResponse(referrers=shown, next_token=more)
 
 
+@operation
+async def describe_image_signing_status(
+    call: Call, request: DescribeImageSigningStatusRequest
+) -> DescribeImageSigningStatusResponse:
+    """One element for each profile that is to sign the image. Nothing signs yet, so none is further than that."""
+    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    (image,) = await _find_all(call, repository, [request.image_id])
+    rules = await signing.rules_of(call.db, repository.registry) or ()
+    profiles: list[str] = []
+    if image.subject is None:  # signatures, and all else that refers to an image, are not signed
+        profiles = signing.profiles_for(rules, repository.name, image.pushed)
+    return DescribeImageSigningStatusResponse(
+        repository_name=repository.name,
+        image_id=request.image_id,
+        registry_id=repository.registry.account,
+        signing_statuses=[
+            ImageSigningStatus(signing_profile_arn=profile, status="IN_PROGRESS") for profile in profiles
+        ],
+    )
+
+
 class _ByPush(msgspec.Struct, array_like=True):
     pushed: int
     digest: bytes
@@ -257,7 +283,7 @@ def _failure(asked: ImageIdentifier, code: ImageFailureCode, reason: str) -> Ima
     return ImageFailure(image_id=asked, failure_code=code, failure_reason=reason)
 
 
-def _detail(repository: Repository, image: Image) -> ImageDetail:
+def _detail(call: Call, repository: Repository, image: Image) -> ImageDetail:
     return ImageDetail(
         registry_id=repository.registry.account,
         repository_name=repository.name,
@@ -267,7 +293,7 @@ def _detail(repository: Repository, image: Image) -> ImageDetail:
         image_pushed_at=wire_seconds(image.pushed),
         image_manifest_media_type=image.media_type,
         artifact_media_type=image.artifact_type,
-        last_recorded_pull_time=_seconds(image.pulled),
+        last_recorded_pull_time=_seconds(call.services.pull_times.of(image.id, image.pulled)),
         subject_manifest_digest=str(image.subject) if image.subject else None,
         image_status=image.status,
         last_archived_at=_seconds(image.archived),

@@ -128,6 +128,9 @@ ON CONFLICT (repository, digest) DO UPDATE SET
     not_before = CASE WHEN candidates.not_before > excluded.not_before THEN candidates.not_before
                       ELSE excluded.not_before END
 
+-- set_pulled: when it was last pulled; an earlier time changes nothing
+UPDATE images SET pulled = :pulled WHERE id = :image AND (pulled IS NULL OR pulled < :pulled)
+
 -- delete: the image; its rows in image_blobs and index_children go with it
 DELETE FROM images WHERE id = :image
 

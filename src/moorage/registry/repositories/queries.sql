@@ -26,6 +26,9 @@ VALUES (:account, :region, :name, :created, :mutability, :mutability_filters, :s
 -- set_mutability: for later pushes
 UPDATE repositories SET mutability = :mutability, mutability_filters = :mutability_filters WHERE id = :id
 
+-- set_scanning: for later pushes
+UPDATE repositories SET scan_on_push = :scan_on_push WHERE id = :id
+
 -- has_images: one row if there is any image at all
 SELECT 1 FROM images WHERE repository = :id LIMIT 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -40,6 +40,9 @@ class Repository:
         return str(RepositoryArn(self.registry.account, self.registry.region, self.name))
 
 
+Completion = Callable[[Transaction, Repository], Awaitable[None]]
+
+
 async def find(call: Call, name: str, account: str | None = None) -> Repository:
     """The repository of that name in the registry called, or in `account`'s of the same region."""
     return await find_in(call.db, Registry(account or call.account, call.region), name)
@@ -69,15 +72,20 @@ async def confirm(tx: Transaction, repository: Repository) -> None:
 async def find_all(call: Call, names: Sequence[str], account: str | None) -> list[Repository]:
     """Those named, in the order asked, each once; any that is missing fails the call (DescribeRepositories)."""
     registry = Registry(account or call.account, call.region)
-    rows = await call.db.all(
-        "repositories.by_names",
-        {"account": registry.account, "region": registry.region, "names": list(names)},
-    )
-    found = {repository.name: repository for repository in map(_repository, rows)}
+    found = await find_some(call.db, registry, names)
     for name in names:
         if name not in found:
             raise RepositoryNotFound(name=name, registry_id=registry.account)
     return [found[name] for name in dict.fromkeys(names)]
+
+
+async def find_some(reads: Reads, registry: Registry, names: Sequence[str]) -> dict[str, Repository]:
+    """By their names, those of them that there are."""
+    rows = await reads.all(
+        "repositories.by_names",
+        {"account": registry.account, "region": registry.region, "names": list(names)},
+    )
+    return {repository.name: repository for repository in map(_repository, rows)}
 
 
 async def page(call: Call, account: str | None, after: str, limit: int) -> list[Repository]:
@@ -95,13 +103,17 @@ async def create(
     *,
     scan_on_push: bool = False,
     tags: Mapping[str, str] | None = None,
+    complete: Completion | None = None,
 ) -> Repository:
-    """Create it with its tags, or not at all. Encrypted under the service's own key of the registry (AES256)."""
+    """Create it with its tags, or not at all. Encrypted under the service's own key of the registry (AES256).
+
+    `complete` adds, in the same transaction, what others keep of a repository.
+    """
     registry = Registry(call.account, call.region)
     domain = await call.keys.domain(registry.account, registry.region, "AES256", "")
     arn = str(RepositoryArn(registry.account, registry.region, name))
     try:
-        async with _changing(call, registry, tags) as tx:
+        async with _changing(call, registry, changes_access=bool(tags or complete)) as tx:
             await tx.run(
                 "repositories.insert",
                 {
@@ -120,16 +132,23 @@ async def create(
             )
             await resource_tags.set_all(tx, arn, tags or {})
             created = await find_in(tx, registry, name)
+            if complete is not None:
+                await complete(tx, created)
     except UniqueViolation:
         raise RepositoryAlreadyExists(name=name, registry_id=registry.account) from None
     return created
 
 
 def _changing(
-    call: Call, registry: Registry, tags: Mapping[str, str] | None
+    call: Call, registry: Registry, *, changes_access: bool
 ) -> AbstractAsyncContextManager[Transaction]:
-    """A new repository without tags changes nothing about who may do what."""
-    return call.services.epochs.changing(registry.account) if tags else call.db.transaction()
+    """A new repository without tags or policy changes nothing about who may do what."""
+    return call.services.epochs.changing(registry.account) if changes_access else call.db.transaction()
+
+
+async def set_scanning(call: Call, repository: Repository, *, scan_on_push: bool) -> None:
+    async with call.db.transaction() as tx:
+        await tx.run("repositories.set_scanning", {"id": repository.id, "scan_on_push": int(scan_on_push)})
 
 
 async def set_mutability(call: Call, repository: Repository, mutability: Mutability) -> None:

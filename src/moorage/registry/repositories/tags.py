@@ -16,12 +16,15 @@ async def of(call: Call, arn: str) -> list[tuple[str, str]]:
     return [(key, value) for key, value in await call.db.all("repositories.tags_of", {"arn": arn})]
 
 
+def is_tag(key: str, value: str) -> bool:
+    return 1 <= len(key) <= KEY_MAX and len(value) <= VALUE_MAX and not key.lower().startswith("aws:")
+
+
 async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
     """Set those, keep the others; refuse the whole when a tag is invalid, or more than 50 or two of one name
     would remain."""
-    for key, value in tags.items():
-        if not 1 <= len(key) <= KEY_MAX or len(value) > VALUE_MAX or key.lower().startswith("aws:"):
-            raise InvalidTagParameter()
+    if not all(is_tag(key, value) for key, value in tags.items()):
+        raise InvalidTagParameter()
     if not tags:
         return
     await tx.run(

@@ -1,0 +1,65 @@
+-- insert_rule: a pull through cache rule; the unique constraint refuses a second of that prefix
+INSERT INTO upstream_rules (account, region, prefix, written, upstream, url, upstream_prefix, credential_arn, role_arn,
+                            created, updated)
+VALUES (:account, :region, :prefix, :written, :upstream, :url, :upstream_prefix, :credential_arn, :role_arn, :now, NULL)
+
+-- rules_by_prefixes: those of the prefixes that exist
+SELECT prefix, written, upstream, url, upstream_prefix, credential_arn, role_arn, created, updated FROM upstream_rules
+WHERE account = :account AND region = :region AND prefix IN :prefixes ORDER BY prefix LIMIT 10000
+
+-- rule_page: by prefix, after one
+SELECT prefix, written, upstream, url, upstream_prefix, credential_arn, role_arn, created, updated FROM upstream_rules
+WHERE account = :account AND region = :region AND prefix > :after ORDER BY prefix LIMIT :limit
+
+-- update_rule: other credentials
+UPDATE upstream_rules SET credential_arn = :credential_arn, role_arn = :role_arn, updated = :now
+WHERE account = :account AND region = :region AND prefix = :prefix
+
+-- delete_rule: what was cached by it stays
+DELETE FROM upstream_rules WHERE account = :account AND region = :region AND prefix = :prefix
+
+-- secret: by its name
+SELECT id, account, region, name, suffix, description, tags, created, changed, deleted FROM secrets
+WHERE account = :account AND region = :region AND name = :name
+
+-- secrets: by name
+SELECT id, account, region, name, suffix, description, tags, created, changed, deleted FROM secrets
+WHERE account = :account AND region = :region ORDER BY name LIMIT 100000
+
+-- insert_secret: without a value yet; the unique constraint refuses a second of that name
+INSERT INTO secrets (account, region, name, suffix, description, tags, created, changed)
+VALUES (:account, :region, :name, :suffix, :description, :tags, :now, :now)
+
+-- change_secret: it has another value
+UPDATE secrets SET changed = :now WHERE id = :id
+
+-- describe_secret: it has another description
+UPDATE secrets SET description = :description, changed = :now WHERE id = :id
+
+-- schedule_deletion: it cannot be used, and goes for good at a time; NULL restores it
+UPDATE secrets SET deleted = :at WHERE id = :id
+
+-- delete_secret: its versions go with it
+DELETE FROM secrets WHERE id = :id
+
+-- forget_deleted: those whose time has come
+DELETE FROM secrets WHERE deleted <= :now
+
+-- versions: of a secret, the newest first
+SELECT id, stages FROM secret_versions WHERE secret = :secret ORDER BY created DESC, id LIMIT 1000
+
+-- versions_of: of several secrets
+SELECT secret, id, stages FROM secret_versions WHERE secret IN :secrets ORDER BY secret, created DESC, id LIMIT 10000
+
+-- version: a value
+SELECT sealed, is_text, created FROM secret_versions WHERE secret = :secret AND id = :id
+
+-- insert_version: a value with its stages
+INSERT INTO secret_versions (secret, id, sealed, is_text, stages, created)
+VALUES (:secret, :id, :sealed, :is_text, :stages, :now)
+
+-- set_stages: other labels
+UPDATE secret_versions SET stages = :stages WHERE secret = :secret AND id = :id
+
+-- delete_version: nothing points at it
+DELETE FROM secret_versions WHERE secret = :secret AND id = :id

@@ -2,6 +2,7 @@
 
 from moorage.registry.account import operations as account
 from moorage.registry.account import settings_operations as account_settings
+from moorage.registry.audit import operations as audit
 from moorage.registry.images import operations as images
 from moorage.registry.lifecycle import operations as lifecycle
 from moorage.registry.repositories import operations as repositories
@@ -14,6 +15,7 @@ from moorage.registry.upstream import secret_operations as upstream_secrets
 MODULES = (
     account,
     account_settings,
+    audit,
     images,
     lifecycle,
     repositories,

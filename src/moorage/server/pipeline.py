@@ -330,6 +330,7 @@ class Pipeline:
             rest=rest if request.method == "HEAD" else rest + body,
             tally=self._metrics.kept(f"{request.method} {route.kind}", reply.status),
             pulls=self._metrics.pulls(resource) if _is_pull(route, request, reply) else None,
+            image=reply.pulled_image,
         )
         self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
 
@@ -370,6 +371,8 @@ class Pipeline:
         for action in kept.actions:
             if not remembered(login.principal, action, kept.resource, around, kept.tag):
                 return None
+        if kept.image:
+            self._services.pull_times.note(kept.image, login.principal, kept.registry, now)
         kept.tally.count += 1
         kept.tally.sent += len(kept.rest)
         if kept.pulls is not None:

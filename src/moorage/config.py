@@ -173,6 +173,10 @@ class Settings:
         default=1_000,
         metadata={"help": "Failed logins a minute from one address before it has to wait; 0 is no limit."},
     )
+    archive_data: Path | None = field(
+        default=None,
+        metadata={"help": "Directory on a cheaper disk for what only archived images use."},
+    )
     restore_seconds: float = field(
         default=10.0, metadata={"help": "Seconds until an archived image that is restored can be pulled."}
     )

@@ -21,6 +21,7 @@ from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
+from moorage.store.blobs.api import Tiers
 from moorage.store.db.api import Database
 from moorage.store.jobs.bell import Bell
 from moorage.store.jobs.queue import Jobs
@@ -81,6 +82,8 @@ class Services:
     """Run a function that waits (for a disk) in a worker thread."""
     compute: Work
     """Run one that computes: only so many at once as there are cores for."""
+    tiers: Tiers | None = None
+    """Where layers of archived images go, if there is a cheaper store."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work to be done later."""
     pull_times: PullTimes = field(default_factory=PullTimes)

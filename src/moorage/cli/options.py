@@ -13,6 +13,7 @@ FIELDS = OPTIONS
 CONFIG_VARIABLE = "MOORAGE_CONFIG"
 _METAVARS = {
     "account": "ID",
+    "archive_data": "DIR",
     "certificates": "DIR",
     "data": "DIR",
     "domain": "DOMAIN",

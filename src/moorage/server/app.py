@@ -66,6 +66,7 @@ from moorage.server.sweeper import sweep
 from moorage.server.telemetry import Recorder
 from moorage.server.tls import look_for_changes, reload_all
 from moorage.store.blobs.disk import DiskBlobs
+from moorage.store.blobs.tiered import TieredBlobs
 from moorage.store.db.api import Database
 from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
@@ -107,7 +108,9 @@ async def opened(
     # One more than cores, since sealing writes: 64 MiB by 8 uploads on 2 cores 715 MB/s, with 16 threads 570.
     computing = ThreadPoolExecutor(cores + 1, thread_name_prefix="seal")
     memory = settings.memory_cache_bytes
-    blobs = SealedBlobs(DiskBlobs(settings.data), OpenedBlobs(memory, memory // 2) if memory else None)
+    near = DiskBlobs(settings.data)
+    tiered = TieredBlobs(near, DiskBlobs(settings.archive_data)) if settings.archive_data else None
+    blobs = SealedBlobs(tiered or near, OpenedBlobs(memory, memory // 2) if memory else None)
     identity_providers = Egress(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
@@ -137,6 +140,7 @@ async def opened(
             process=process,
             work=_work_in(waiting),
             compute=_work_in(computing),
+            tiers=tiered,
             jobs=Jobs(process),
         )
         yield Installation(settings, services, credentials, default, created)

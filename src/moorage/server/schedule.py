@@ -54,6 +54,7 @@ PERIODIC = (
 
 HANDLERS: dict[str, Handler] = {
     archive.ACTIVATE:  Handler(archive.activate),
+    archive.PLACE:     Handler(archive.place),
     preview.PREVIEW:   Handler(preview.make),
     stored.APPLY:      Handler(lifecycle_job.apply),
     stored.DEFAULT:    Handler(lifecycle_job.apply_default),

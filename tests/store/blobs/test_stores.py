@@ -11,13 +11,16 @@ import pytest
 from moorage.store.blobs.api import BlobStore
 from moorage.store.blobs.disk import DiskBlobs
 from moorage.store.blobs.memory import MemoryBlobs
+from moorage.store.blobs.tiered import TieredBlobs
 
 BLOB = bytes(range(16))
 NAME = BLOB.hex()
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(params=["disk", "memory", "tiered"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "tiered":
+        return TieredBlobs(DiskBlobs(tmp_path / "data"), DiskBlobs(tmp_path / "archive"))
     return DiskBlobs(tmp_path / "data") if request.param == "disk" else MemoryBlobs()
 
 
@@ -115,7 +118,9 @@ def test_files_lie_where_the_format_says_and_are_the_owners(tmp_path: Path) -> N
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     assert files == [f"blobs/00/{NAME}", f"uploads/{bytes(16).hex()}"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in root.rglob("*") if path.is_file()} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in [root, *root.rglob("*")] if path.is_dir()} == {0o700}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in [root, *root.rglob("*")] if path.is_dir()} == {
+        0o700
+    }
 
 
 def test_opening_a_data_directory_again_keeps_it(tmp_path: Path) -> None:

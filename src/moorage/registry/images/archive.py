@@ -15,6 +15,8 @@ from moorage.store.jobs.queue import Job
 
 ACTIVATE = "images.activate"
 """Job by the id of an image that is being restored."""
+PLACE = "images.place"
+"""Job by the id of an image that was archived, or pushed again."""
 
 
 async def archive(
@@ -24,9 +26,11 @@ async def archive(
     if not await tx.run("images.archive", {"image": image.id, "now": now}):
         return False
     await announce.storage_class_updated(services, tx, repository, image, "ARCHIVE")
+    await ask_place(services, tx, image.id, now)
     for follower in await find.followers(tx, repository, image.digest):
         if await tx.run("images.archive", {"image": follower.id, "now": now}):
             await announce.storage_class_updated(services, tx, repository, follower, "ARCHIVE")
+            await ask_place(services, tx, follower.id, now)
     tx.changed(repository.id)
     return True
 
@@ -47,7 +51,8 @@ async def restore(
 
 
 async def activate(services: Services, job: Job) -> None:
-    """The end of a restoration, unless a push was quicker."""
+    """The end of a restoration, unless a push was quicker. Its layers come back first."""
+    await place(services, job)
     now = services.clock()
     async with services.db.transaction() as tx:
         found = await find.by_id(tx, int(job.subject))
@@ -57,3 +62,18 @@ async def activate(services: Services, job: Job) -> None:
         if await tx.run("images.activate", {"image": found[1].id, "now": now}):
             await announce.storage_class_updated(services, tx, repository, found[1], "STANDARD", now)
             tx.changed(repository.id)
+
+
+async def ask_place(services: Services, tx: Transaction, image: int, now: int) -> None:
+    """Have the layers of an image put where they belong."""
+    if services.tiers is not None:
+        await services.jobs.put(tx, PLACE, str(image), now=now)
+
+
+async def place(services: Services, job: Job) -> None:
+    """Layers that only archived images use go to the cheaper store, if there is one; others come back."""
+    if services.tiers is None:
+        return
+    for (blob,) in await services.db.all("images.blobs_of", {"image": int(job.subject)}):
+        is_near = await services.db.one("images.stays_near", {"blob": blob}) is not None
+        await services.work(services.tiers.bring_near if is_near else services.tiers.move_away, blob)

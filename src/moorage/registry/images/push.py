@@ -16,6 +16,7 @@ from moorage.base.errors import (
 )
 from moorage.registry.images import announce
 from moorage.registry.images import manifest as manifests
+from moorage.registry.images.archive import ask_place
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Row, Transaction, UniqueViolation, Values
@@ -73,6 +74,8 @@ async def push_image(
                 call, tx, repository, digest, manifest, len(content), size, sealed
             )
             await _refer(tx, repository, image, manifest)
+            if was_restored:
+                await ask_place(call.services, tx, image, call.now)
             moved = [
                 tag for tag in tags if await _set_tag(call, tx, repository, image, digest, tag, strict=strict)
             ]

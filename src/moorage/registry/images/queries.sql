@@ -159,3 +159,17 @@ FROM images i WHERE i.id = :image
 -- active_parents: indexes that have the digest as a child and can be pulled
 SELECT i.digest FROM index_children c JOIN images i ON i.id = c.image
 WHERE c.repository = :repository AND c.child = :child AND i.status = 'ACTIVE' ORDER BY i.digest LIMIT 100
+
+-- blobs_of: what an image uses
+SELECT DISTINCT l.blob FROM image_blobs b
+JOIN repository_blobs l ON l.repository = b.repository AND l.digest = b.digest
+WHERE b.image = :image ORDER BY l.blob LIMIT 100000
+
+-- stays_near: one row if something other than an archived image has the blob: an image, or a link that waits for one
+SELECT 1 FROM repository_blobs l
+WHERE l.blob = :blob AND (
+    NOT EXISTS (SELECT 1 FROM image_blobs b WHERE b.repository = l.repository AND b.digest = l.digest)
+    OR EXISTS (
+        SELECT 1 FROM image_blobs b JOIN images i ON i.id = b.image
+        WHERE b.repository = l.repository AND b.digest = l.digest AND i.status <> 'ARCHIVED'))
+LIMIT 1

@@ -8,6 +8,7 @@ from moorage.access.call import Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
+from moorage.registry.images.job import write_pulls
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.evaluate import Evaluation, evaluate, parents_first
 from moorage.registry.lifecycle.policy import parse
@@ -62,6 +63,8 @@ async def apply(services: Services, job: Job) -> int | None:
         await tx.run("lifecycle.begin_run", {"repository": repository.id, "now": started})
         await tx.run("lifecycle.forget_failures", {"repository": repository.id})
     rules = parse(policy.text, with_extensions=True)  # it was accepted
+    if any(rule.count_type == "sinceImagePulled" for rule in rules.rules):
+        await write_pulls(services)  # what was pulled lately is not old
     images = await survey(services.db, repository.id, started)
     evaluation = await services.compute(evaluate, images, rules, started)
     changed = await _take_images(services, job, repository, policy, evaluation)

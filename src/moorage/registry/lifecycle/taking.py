@@ -64,7 +64,11 @@ async def take(
     4. It goes, with what refers to it.
     """
     taken = Taken()
-    standing = await _standing(tx, repository, [decision.image for decision in batch], now)
+    images = [decision.image for decision in batch]
+    standing = {
+        id_: replace(image, pulled=services.pull_times.of(id_, image.pulled))
+        for id_, image in (await _standing(tx, repository, images, now)).items()
+    }
     disturbed = await _disturbed(tx, batch, evaluation)
     for decision in batch:
         assert decision.rule is not None  # what is taken is taken by a rule

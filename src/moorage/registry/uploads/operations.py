@@ -153,8 +153,11 @@ async def get_download_url_for_layer(
 def _availability(digest: Digest, size: int | None, is_archived: bool) -> Layer:
     if size is None:
         return Layer(layer_digest=str(digest), layer_availability="UNAVAILABLE")
-    availability = "ARCHIVED" if is_archived else "AVAILABLE"
-    return Layer(layer_digest=str(digest), layer_availability=availability, layer_size=size)
+    return Layer(
+        layer_digest=str(digest),
+        layer_availability="ARCHIVED" if is_archived else "AVAILABLE",
+        layer_size=size,
+    )
 
 
 def _failure(text: str) -> LayerFailure:

@@ -66,3 +66,15 @@ class BlobStore(Protocol):
     def delete(self, blob: BlobId) -> None:
         """Remove a committed or a partial file of this id. MUST NOT raise if there is none."""
         ...
+
+
+class Tiers(Protocol):
+    """What a `BlobStore` of two stores can do besides. Whoever has a blob open can read on."""
+
+    def move_away(self, blob: BlobId) -> bool:
+        """To the cheaper store; False if it is not near. Blocks as long as the file takes."""
+        ...
+
+    def bring_near(self, blob: BlobId) -> bool:
+        """Back; False if it is not away."""
+        ...

@@ -160,6 +160,30 @@ async def test_images_expire_by_their_last_pull(registry: MemoryRegistry) -> Non
 
 
 @in_memory
+async def test_a_pull_that_is_not_written_yet_counts(registry: MemoryRegistry) -> None:
+    with_limits(registry, lifecycle_extensions=True)
+    app = await registry.repository("team/app")
+    digest = await push(registry, app, "image", "v1")
+    image = await find.by_digest(registry.db, app, digest)
+    assert image is not None
+    selection = older_than(5) | {"countType": "sinceImagePulled"}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    text = text_of(rule | {"moorage": {"expireByPull": True}})
+    await stored.put(registry.call, app, text)
+    registry.pass_time(6 * DAY)
+    images = await survey(registry.db, app.id, registry.now)
+    decided = evaluate(images, parse(text, with_extensions=True), registry.now)
+
+    registry.services.pull_times.note(image.id, registry.call.principal, app.registry, registry.now)
+    async with registry.db.transaction() as tx:
+        taken = await take(registry.services, tx, app, decided.taken, decided, registry.now)
+    await run_jobs(registry)
+
+    assert (len(decided.taken), taken.expired, taken.changed) == (1, 0, 1)
+    assert await status_of(registry, app, digest) == "ACTIVE"
+
+
+@in_memory
 async def test_without_the_setting_extensions_are_refused(registry: MemoryRegistry) -> None:
     app = await registry.repository("team/app")
 

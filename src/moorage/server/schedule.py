@@ -15,6 +15,7 @@ from moorage.registry.images import job as images_job
 from moorage.registry.lifecycle import bringing_back, preview, stored
 from moorage.registry.lifecycle import job as lifecycle_job
 from moorage.registry.uploads import job as uploads_job
+from moorage.registry.upstream.secrets import forget_deleted
 from moorage.server.jobs import Handler
 
 _log = logging.getLogger("moorage")
@@ -40,6 +41,7 @@ async def _write_usage(services: Services) -> None:
 async def _forget_expired(services: Services) -> None:
     await lifecycle_job.forget(services)
     await clear_up(services.db, services.clock())
+    await forget_deleted(services)
 
 
 PERIODIC = (

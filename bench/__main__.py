@@ -7,7 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 
 from bench import report
-from bench.cases import access, download, lifecycle, memory, mixed, slow, small, startup, tags, upload
+from bench.cases import (
+    access,
+    download,
+    lifecycle,
+    memory,
+    mixed,
+    replication,
+    slow,
+    small,
+    startup,
+    tags,
+    upload,
+)
 from bench.lab import Lab, Sample, open_lab
 
 GROUPS: dict[str, Callable[[Lab], Iterator[Sample]]] = {
@@ -21,6 +33,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Sample]]] = {
     "tags": tags.run,
     "access": access.run,
     "lifecycle": lifecycle.run,
+    "replication": replication.run,
 }
 
 

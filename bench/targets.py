@@ -188,4 +188,11 @@ TARGETS = (
         25,
         False,
     ),
+    Target(
+        "replication",
+        "an image is in the other region ≤ 2 s after its push",
+        _value("ms", "moorage", "visible, *"),
+        2_000,
+        False,
+    ),
 )

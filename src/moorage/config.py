@@ -1,7 +1,8 @@
 """Settings: one frozen record, read by `cli` and `server` only.
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
-is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`) stands in the file only.
+is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`, `[[replication_peers]]`,
+`[replication_tags]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from moorage.access.organization_table import (
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
+from moorage.registry.replication.peers import Peer, PeerMisconfigured, peers_in
+from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisconfigured, filters_in
 from moorage.remote.addresses import Allowed
 
 Network = IPv4Network | IPv6Network
@@ -231,6 +234,8 @@ class Settings:
     listeners: tuple[PrivateListener, ...] = field(default=(), metadata=_FILE_ONLY)
     endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
     event_targets: tuple[Target, ...] = field(default=(), metadata=_FILE_ONLY)
+    replication_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
+    replication_tags: TagFilters = field(default_factory=dict, metadata=_FILE_ONLY)
     organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
 
@@ -374,6 +379,16 @@ def _from_file(file: Path) -> dict[str, Any]:
         try:
             values["event_targets"] = targets_in(values["event_targets"])
         except TargetMisconfigured as error:
+            raise InvalidSettings(str(error)) from None
+    if "replication_peers" in values:
+        try:
+            values["replication_peers"] = peers_in(values["replication_peers"], file.parent)
+        except PeerMisconfigured as error:
+            raise InvalidSettings(str(error)) from None
+    if "replication_tags" in values:
+        try:
+            values["replication_tags"] = filters_in(values["replication_tags"])
+        except TagFiltersMisconfigured as error:
             raise InvalidSettings(str(error)) from None
     return {**values, "organization": organization}
 

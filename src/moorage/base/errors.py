@@ -200,6 +200,12 @@ class LifecyclePolicyPreviewInProgress(MoorageError):
 # Replication
 
 
+class ReplicationPeerFailed(MoorageError):
+    """Another installation did not take what was sent to it; nobody who calls meets this."""
+
+    template = "The replication peer {peer} {reason}"
+
+
 class ReplicationBackfillInProgress(MoorageError):
     template = "A replication backfill to the Region '{region}' is already in progress"
 

@@ -5,6 +5,7 @@ from moorage.registry.account import settings_operations as account_settings
 from moorage.registry.audit import operations as audit
 from moorage.registry.images import operations as images
 from moorage.registry.lifecycle import operations as lifecycle
+from moorage.registry.replication import operations as replication
 from moorage.registry.repositories import operations as repositories
 from moorage.registry.repositories import scanning_operations as scanning
 from moorage.registry.templates import operations as templates
@@ -18,6 +19,7 @@ MODULES = (
     audit,
     images,
     lifecycle,
+    replication,
     repositories,
     scanning,
     templates,

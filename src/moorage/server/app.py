@@ -45,12 +45,13 @@ from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_roo
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry import operations as registry_operations
-from moorage.registry.images import job as images_job
 from moorage.registry.events.delivery import KIND as DELIVERIES
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.outbox import Dispatcher
 from moorage.registry.events.targets import MOST as MOST_TARGETS
 from moorage.registry.events.targets import TargetMisconfigured
+from moorage.registry.images import job as images_job
+from moorage.registry.replication.job import Replicator
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
@@ -197,8 +198,17 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await installation.credentials.claimed()
         services, delivery = installation.services, open_delivery(settings)
         await delivery.begin(services)
-        handlers = {**schedule.HANDLERS, DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS)}
-        subscribers = (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
+        replicator = Replicator(
+            settings.replication_peers, settings.replication_tags, services.clock
+        )
+        handlers = {
+            **schedule.HANDLERS,
+            **schedule.replication(replicator),
+            DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS),
+        }
+        subscribers = (
+            (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
+        )
         application = Application(installation)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         metrics = await _listen_for_metrics(application, services, settings)
@@ -219,6 +229,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await delivery.close()
+            await replicator.close()
             await application.audit.flush()
             if metrics is not None:
                 metrics.close()

@@ -16,6 +16,7 @@ from moorage.access.identities import keys
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import SECOND
 from moorage.registry.events import delivery
+from moorage.registry.replication import statuses
 from moorage.store.jobs import queue
 
 # Seconds: a warm manifest takes microseconds, a layer of a GiB seconds.
@@ -136,6 +137,8 @@ async def stored_lines(services: Services) -> list[str]:
     lines += _head("jobs", "gauge", "Jobs, by kind and state.")
     for (kind, state), count in sorted((await queue.counts(services.db)).items()):
         lines.append(_line("jobs", {"kind": kind, "state": state}, count))
+    lines += _head("replication_lag_seconds", "gauge", "Age of the oldest change that is not replicated yet.")
+    lines.append(_line("replication_lag_seconds", {}, await statuses.lag_us(services.db, now) / SECOND))
     lines += _head("access_key_age_seconds", "gauge", "Since an access key was made.")
     for owned in await keys.of_all(services.db, after="", limit=_KEYS_MAX):
         labels = {"access_key_id": owned.key.id, "account": owned.key.account, "status": owned.key.status}

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 from moorage.access.call import Services
 from moorage.access.sessions import clear_up
+from moorage.registry.account import replicas
 from moorage.registry.events.outbox import Subscriber
 from moorage.registry.images import archive
 from moorage.registry.images import job as images_job
 from moorage.registry.lifecycle import bringing_back, preview, stored
 from moorage.registry.lifecycle import job as lifecycle_job
+from moorage.registry.replication import backfill
+from moorage.registry.replication import job as replication_job
+from moorage.registry.replication.job import Replicator
 from moorage.registry.uploads import job as uploads_job
 from moorage.registry.upstream.secrets import forget_deleted
 from moorage.server.jobs import Handler
@@ -52,6 +56,7 @@ PERIODIC = (
     Periodic("end idle uploads",            60.0, uploads_job.expire_sessions),
     Periodic("purge deleted repositories",  10.0, images_job.purge),
     Periodic("collect garbage",             60.0, uploads_job.collect),
+    Periodic("forget old backfills",      3600.0, backfill.forget_old),
 )  # fmt: skip
 
 HANDLERS: dict[str, Handler] = {
@@ -63,6 +68,15 @@ HANDLERS: dict[str, Handler] = {
     bringing_back.BRING_BACK: Handler(bringing_back.bring_back, attempts=3),
 }  # fmt: skip
 """What runs the jobs of the queue, by their kind."""
+
+
+def replication(replicator: Replicator) -> dict[str, Handler]:
+    """Its handlers: it holds connections to other installations."""
+    return {
+        replicas.KIND:  Handler(replicator.replicate, replication_job.AT_ONCE, replication_job.ATTEMPTS),
+        backfill.KIND:  Handler(replicator.backfill),
+    }  # fmt: skip
+
 
 SUBSCRIBERS: tuple[Subscriber, ...] = ()
 """Who takes events inside this process, by putting jobs."""

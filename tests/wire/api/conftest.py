@@ -39,9 +39,11 @@ ALWAYS_THERE = {
     "BatchGetImage": ("images", "failures"),
     "BatchGetRepositoryScanningConfiguration": ("scanningConfigurations", "failures"),
     "DescribeImageSigningStatus": ("signingStatuses",),
+    "DescribeImageReplicationStatus": ("repositoryName", "imageId", "replicationStatuses"),
     "DescribeImages": ("imageDetails",),
     "DescribePullThroughCacheRules": ("pullThroughCacheRules",),
     "DescribeRegistry": ("registryId", "replicationConfiguration"),
+    "DescribeReplicationBackfillResults": ("status", "destination", "results"),
     "DescribeRepositories": ("repositories",),
     "DescribeRepositoryCreationTemplates": ("registryId", "repositoryCreationTemplates"),
     "GetAuthorizationToken": ("authorizationData",),
@@ -50,6 +52,7 @@ ALWAYS_THERE = {
     "ListImages": ("imageIds",),
     "ListPullTimeUpdateExclusions": ("pullTimeUpdateExclusions",),
     "ListSecrets": ("SecretList",),
+    "ListReplicationBackfills": ("backfills",),
     "ListTagsForResource": ("tags",),
 }
 COMMON_ERRORS = {

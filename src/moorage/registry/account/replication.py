@@ -22,11 +22,12 @@ async def store(
     tx: Transaction, registry: Registry, configuration: ReplicationConfiguration, now: int
 ) -> None:
     """Replace the whole configuration. Raise `InvalidParameter` or `Validation`."""
-    _check(registry, configuration)
+    check(registry, configuration)
     await settings.store_document(tx, registry, _NAME, configuration, now)
 
 
-def _check(registry: Registry, configuration: ReplicationConfiguration) -> None:
+def check(registry: Registry, configuration: ReplicationConfiguration) -> None:
+    """Raise `InvalidParameter` or `Validation`."""
     destinations = {
         Registry(each.registry_id, each.region) for rule in configuration.rules for each in rule.destinations
     }

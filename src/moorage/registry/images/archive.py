@@ -6,6 +6,7 @@ An archived image keeps its tags, and cannot be pulled. What refers to it goes w
 from __future__ import annotations
 
 from moorage.access.call import Services
+from moorage.registry.account.replicas import replicate_push
 from moorage.registry.images import announce, find
 from moorage.registry.images.find import Image
 from moorage.registry.repositories import repository as repositories
@@ -61,6 +62,8 @@ async def activate(services: Services, job: Job) -> None:
             return
         if await tx.run("images.activate", {"image": found[1].id, "now": now}):
             await announce.storage_class_updated(services, tx, repository, found[1], "STANDARD", now)
+            tags = await find.tags_of(tx, found[1])
+            await replicate_push(services, tx, repository, found[1].digest, tags)
             tx.changed(repository.id)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from moorage.access.authorize import asks_for_tag, authorize_tags
 from moorage.access.call import Call
 from moorage.base.digest import Digest
+from moorage.registry.account.replicas import replicate_removal
 from moorage.registry.images import announce, find
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
@@ -23,11 +24,13 @@ async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
     """Take the tag off; the image stays, untagged (distribution-spec: "Deleting tags"). False if there is none."""
     async with call.db.transaction() as tx:
         image = await find.by_tag(tx, repository, tag)
-        if image is not None:
-            await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
-            await announce.deleted(call.services, tx, repository, image, [tag])
-            tx.changed(repository.id)
-    return image is not None
+        if image is None:
+            return False
+        await tx.run("images.delete_tag", {"repository": repository.id, "tag": tag})
+        await announce.deleted(call.services, tx, repository, image, [tag])
+        await replicate_removal(call.services, tx, repository, [(image.digest, tag)])
+        tx.changed(repository.id)
+    return True
 
 
 async def remove_image(call: Call, repository: Repository, digest: Digest) -> bool:
@@ -39,6 +42,7 @@ async def remove_image(call: Call, repository: Repository, digest: Digest) -> bo
             tags = await find.tags_of(tx, image)
             await erase(tx, image.id, call.now + call.limits.grace_us)
             await announce.deleted(call.services, tx, repository, image, tags)
+            await replicate_removal(call.services, tx, repository, [(digest, tag) for tag in (*tags, None)])
             tx.changed(repository.id)
     return image is not None
 
@@ -55,7 +59,9 @@ async def remove_all(
     async with call.db.transaction() as tx:
         found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
         for n in await _parents_first(tx, repository, found):
-            results[n] = await _remove_one(call, tx, repository, *asked[n])
+            result = results[n] = await _remove_one(call, tx, repository, *asked[n])
+            if not isinstance(result, Failure):
+                await replicate_removal(call.services, tx, repository, result)
         tx.changed(repository.id)
     return [results[n] for n in range(len(asked))]
 

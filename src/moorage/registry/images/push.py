@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
@@ -14,6 +15,7 @@ from moorage.base.errors import (
     ManifestTooLarge,
     ReferencedImagesNotFound,
 )
+from moorage.registry.account.replicas import replicate_push
 from moorage.registry.images import announce
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.archive import ask_place
@@ -23,6 +25,30 @@ from moorage.store.db.api import Row, Transaction, UniqueViolation, Values
 
 _LOOKED_UP_AT_ONCE = 500
 TAGS_PER_IMAGE = 1_000  # AWS quota, only with `quotas = aws`
+
+
+Origin = Literal["push", "replica", "cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A manifest that is about to be stored."""
+
+    digest: Digest
+    manifest: Manifest
+    size: int
+    """Of the manifest, in bytes."""
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    image: int
+    """Id of the row."""
+    is_new: bool
+    """The repository did not have the digest before."""
+    was_restored: bool
+    """It was archived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +81,90 @@ async def push_image(
        b. the image is stored, or an archived one restored;
        c. its layers stop being candidates for collection;
        d. each tag is set; a protected tag that points elsewhere refuses the whole push;
-       e. it is told: an event for each tag.
+       e. where the image is to be replicated, that is put down as work;
+       f. it is told: an event for each tag.
     `strict`: a protected tag refuses the same digest as well (ECR's JSON API).
     """
     # 1
+    incoming = await receive(call, repository, content, media_type, algorithm)
+    digest = incoming.digest
+    # 2
+    try:
+        async with call.db.transaction() as tx:
+            stored = await store(call, tx, repository, incoming)
+            moved = [
+                tag
+                for tag in tags
+                if await _set_tag(call, tx, repository, stored.image, digest, tag, strict=strict)
+            ]
+            if call.limits.aws_quotas:
+                await _check_tag_quota(tx, repository, stored.image, tags)
+            if stored.was_restored:
+                await ask_place(call.services, tx, stored.image, call.now)
+            if stored.is_new or stored.was_restored or moved:
+                await replicate_push(call.services, tx, repository, digest, moved)
+            if not strict or stored.is_new or stored.was_restored or moved:  # else the JSON API refuses it
+                await announce.pushed(call.services, tx, repository, digest, incoming.manifest, tags)
+            tx.changed(repository.id)
+    except UniqueViolation:  # two pushes of one protected tag: the constraint let one of them through
+        raise ImageTagAlreadyExists(tag=", ".join(tags), name=repository.name) from None
+    return Pushed(digest, incoming.manifest, stored.is_new, stored.was_restored, tuple(moved))
+
+
+async def receive(
+    call: Call, repository: Repository, content: bytes, media_type: str | None, algorithm: str = "sha256"
+) -> Incoming:
+    """1. Read and seal a manifest. Raise `ManifestTooLarge` or `ManifestInvalid`."""
     if len(content) > call.limits.manifest_bytes:
         raise ManifestTooLarge(limit=call.limits.manifest_bytes)
     manifest = manifests.parse(content, media_type)
     digest = Digest.of(content, algorithm)
     domain = await call.keys.domain_by_id(repository.domain)
     sealed = call.keys.seal_manifest(domain, repository.id, digest, content)
-    # 2
+    return Incoming(digest, manifest, len(content), sealed)
+
+
+async def store(
+    call: Call,
+    tx: Transaction,
+    repository: Repository,
+    incoming: Incoming,
+    *,
+    origin: Origin = "push",
+    may_miss_references: bool | None = None,
+) -> Stored:
+    """2a to 2c, without tags, inside the caller's transaction.
+
+    `may_miss_references`: None is as the repository has it.
+    """
+    await confirm(tx, repository)
+    may_miss = _may_miss_references(call, repository) if may_miss_references is None else may_miss_references
+    size = await _check_references(tx, repository, incoming.manifest, may_miss=may_miss)
+    stored = await _store(call, tx, repository, incoming, size, origin)
+    await _refer(tx, repository, stored.image, incoming.manifest)
+    return stored
+
+
+async def set_tag_if_free(
+    call: Call, tx: Transaction, repository: Repository, image: int, digest: Digest, tag: str
+) -> bool:
+    """Point the tag at the image; False where it is protected and points elsewhere, and so stays."""
     try:
-        async with call.db.transaction() as tx:
-            await confirm(tx, repository)
-            size = await _check_references(call, tx, repository, manifest)
-            image, is_new, was_restored = await _store(
-                call, tx, repository, digest, manifest, len(content), size, sealed
-            )
-            await _refer(tx, repository, image, manifest)
-            if was_restored:
-                await ask_place(call.services, tx, image, call.now)
-            moved = [
-                tag for tag in tags if await _set_tag(call, tx, repository, image, digest, tag, strict=strict)
-            ]
-            if call.limits.aws_quotas:
-                await _check_tag_quota(tx, repository, image, tags)
-            if not strict or is_new or was_restored or moved:  # else the JSON API refuses it
-                await announce.pushed(call.services, tx, repository, digest, manifest, tags)
-            tx.changed(repository.id)
-    except UniqueViolation:  # two pushes of one protected tag: the constraint let one of them through
-        raise ImageTagAlreadyExists(tag=", ".join(tags), name=repository.name) from None
-    return Pushed(digest, manifest, is_new, was_restored, tuple(moved))
+        await _set_tag(call, tx, repository, image, digest, tag, strict=False)
+    except ImageTagAlreadyExists:
+        return False
+    return True
 
 
-async def _check_references(call: Call, tx: Transaction, repository: Repository, manifest: Manifest) -> int:
+async def _check_references(
+    tx: Transaction, repository: Repository, manifest: Manifest, *, may_miss: bool
+) -> int:
     """2a. Return the size of the image: its layers, or of an index the largest child (ECR: ImageDetail)."""
     blobs = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
     present = {packed for packed, *_ in await _look_up(tx, "uploads.layers", repository, blobs)}
     children = list(dict.fromkeys(child.digest for child in manifest.children))
     sizes: dict[bytes, int] = dict(await _look_up(tx, "images.existing", repository, children))
-    if not _may_miss_references(call, repository):
+    if not may_miss:
         facts = {"name": repository.name, "registry_id": repository.registry.account}
         absent = [str(digest) for digest in blobs if digest.packed not in present]
         if absent:
@@ -123,16 +192,10 @@ def _may_miss_references(call: Call, repository: Repository) -> bool:
 
 
 async def _store(
-    call: Call,
-    tx: Transaction,
-    repository: Repository,
-    digest: Digest,
-    manifest: Manifest,
-    manifest_size: int,
-    image_size: int,
-    sealed: bytes,
-) -> tuple[int, bool, bool]:
-    """2b. Return the row's id, whether it is a new one, and whether it was archived."""
+    call: Call, tx: Transaction, repository: Repository, incoming: Incoming, size: int, origin: Origin
+) -> Stored:
+    """2b. `size` is that of the image."""
+    digest, manifest = incoming.digest, incoming.manifest
     key: Values = {"repository": repository.id, "digest": digest.packed}
     inserted = await tx.run(
         "images.insert",
@@ -141,17 +204,18 @@ async def _store(
             "media_type": manifest.media_type,
             "artifact_type": manifest.artifact_type,
             "config_media_type": manifest.config_media_type,
-            "manifest_size": manifest_size,
-            "image_size": image_size,
+            "manifest_size": incoming.size,
+            "image_size": size,
             "subject": manifest.subject.packed if manifest.subject else None,
             "pushed": call.now,
-            "sealed_manifest": sealed,
+            "origin": origin,
+            "sealed_manifest": incoming.sealed,
         },
     )
     restored = 0 if inserted else await tx.run("images.restore", {**key, "now": call.now})
     row = await tx.one("images.id_of", key)
     assert row is not None  # it was inserted or it was there
-    return row[0], bool(inserted), bool(restored)
+    return Stored(row[0], bool(inserted), bool(restored))
 
 
 async def _refer(tx: Transaction, repository: Repository, image: int, manifest: Manifest) -> None:

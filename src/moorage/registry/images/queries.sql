@@ -15,7 +15,7 @@ SELECT digest, image_size FROM images WHERE repository = :repository AND digest 
 INSERT INTO images (repository, digest, media_type, artifact_type, config_media_type, manifest_size, image_size,
                     subject, pushed, status, origin, sealed_manifest)
 VALUES (:repository, :digest, :media_type, :artifact_type, :config_media_type, :manifest_size, :image_size,
-        :subject, :pushed, 'ACTIVE', 'push', :sealed_manifest)
+        :subject, :pushed, 'ACTIVE', :origin, :sealed_manifest)
 ON CONFLICT (repository, digest) DO NOTHING
 
 -- restore: pushing an archived image makes it active at once

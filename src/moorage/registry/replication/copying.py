@@ -1,0 +1,229 @@
+"""One image, made at a destination as it is here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from moorage.access.authorize import authorize
+from moorage.access.authorizer import IMAGE_TAG
+from moorage.access.call import Call, Services
+from moorage.base.addresses import Registry
+from moorage.base.arn import RepositoryArn
+from moorage.base.digest import Digest
+from moorage.base.errors import MoorageError, RepositoryNotFound
+from moorage.registry.account import replicas
+from moorage.registry.account.destinations import deleting_destinations_of
+from moorage.registry.account.replicas import Replica
+from moorage.registry.images import find, push
+from moorage.registry.images.delete import erase
+from moorage.registry.images.find import Image
+from moorage.registry.images.manifest import Manifest
+from moorage.registry.replication.below import closure, target_of
+from moorage.registry.replication.calls import call_in
+from moorage.registry.replication.layers import LayerCopies
+from moorage.registry.replication.sending import Sender, Source
+from moorage.registry.replication.tag_filters import TagFilters, wants
+from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
+from moorage.registry.templates.creation import context_of, make_repository
+from moorage.registry.templates.template import matching
+from moorage.registry.uploads import layers
+
+REFERRERS_MAX = 1_000  # of one image, that are brought along
+_LOOKED_UP_AT_ONCE = 500
+_ELSEWHERE = 0  # no repository here: what is there is seen when it is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From a repository here to one there; the calls are made for the account that has the images."""
+
+    here: Call
+    source: Repository
+    there: Call
+    target: Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What one process replicates with."""
+
+    copies: LayerCopies = field(default_factory=LayerCopies)
+    peers: Mapping[Registry, Sender] = field(default_factory=dict)
+    """Registries of other installations."""
+    tags: TagFilters = field(default_factory=dict)
+
+
+async def settle(services: Services, means: Means, replica: Replica) -> bool:
+    """Make an image there as it is here, whatever has happened to it since. False if it is not to go there.
+
+    1. What is here: the repository, the image. Where that is gone, so it is there, if a rule replicates deletions.
+       What is archived does not go, nor a tag that the operator keeps from that destination.
+    2. May the account write there, and make the repository if that is missing? The policies there say so.
+    3. The image, what it refers to first (`bring`), under its tag if that still points at it here and may be set there.
+    4. Who refers to it, and is not there, becomes work of its own.
+    5. The tag goes, if it was taken off here.
+
+    To another installation the image is sent in place of 2 and 3: that decides by itself.
+
+    Raise `AccessDenied`; or any other error, after which it can be tried again.
+    """
+    # 1
+    source = await repositories.find_by_id(services.db, replica.repository)
+    if source is None:
+        return False
+    here = call_in(services, source.registry, source.registry.account)
+    image = await find.by_digest(here.db, source, replica.digest)
+    if image is None:
+        await remove(here, means, source, replica)
+        return False
+    to = replica.destination
+    if image.status not in find.ACTIVE or not await wants(
+        means.tags, here.db, source, to, replica.tag, image.subject
+    ):
+        return False
+    sender = means.peers.get(replica.destination)
+    if sender is not None:
+        await sender.send(Source(here, source), image, replica.tag)
+        target = _ELSEWHERE
+    else:
+        # 2
+        way = await way_to(here, source, replica.destination, replica.tag)
+        # 3
+        await bring(means.copies, way, image, replica.tag)
+        target = way.target.id
+    # 4
+    await _ask_for_referrers(here, source, target, replica)
+    # 5
+    if replica.tag and await target_of(here.db, source, replica.tag) is None:
+        await remove(here, means, source, replica)
+    return True
+
+
+def failure_code(error: MoorageError) -> str:
+    """As ECR's callers know it: the name of the error."""
+    return type(error).__name__
+
+
+async def way_to(here: Call, source: Repository, destination: Registry, tag: str = "") -> Way:
+    """The repository there, made by its template if it is missing. Raise `AccessDenied`, and then nothing was made."""
+    there = call_in(here.services, destination, source.registry.account)
+    arn = str(RepositoryArn(destination.account, destination.region, source.name))
+    await authorize(there, "ecr:ReplicateImage", arn, {IMAGE_TAG: tag} if tag else None)
+    try:
+        target = await repositories.find(there, source.name)
+    except RepositoryNotFound:
+        template = await matching(there.db, destination, source.name, "REPLICATION")
+        await authorize(there, "ecr:CreateRepository", arn, context_of(template) if template else None)
+        target = await make_repository(there, source.name, "REPLICATION")
+    return Way(here, source, there, target)
+
+
+async def bring(copies: LayerCopies, way: Way, image: Image, tag: str) -> None:
+    """Bring the image with all below it, byte for byte.
+
+    1. An index's children, however deep, in an order in which each finds its own there.
+    2. Of each that is not there: its layers; then its manifest, whose bytes and so whose digest stay the same.
+    3. The image itself, also if it is there: it may be archived there, or have another tag.
+    """
+    # 1
+    *below, _ = await closure(way.here, way.source, image)
+    # 2
+    for digest in below:
+        there = await find.by_digest(way.there.db, way.target, digest)
+        child = await find.by_digest(way.here.db, way.source, digest)
+        if child is not None and (there is None or there.status not in find.ACTIVE):
+            await _bring_one(copies, way, child, "")
+    # 3
+    await _bring_one(copies, way, image, tag)
+
+
+async def remove(here: Call, means: Means, source: Repository, replica: Replica) -> None:
+    """Take there off what was taken off here, if a rule wants deletions replicated; only what replication brought.
+
+    In another account that takes the right to delete (`ecr:BatchDeleteImage`): the right to bring images is less.
+    """
+    rules = await replicas.rules_of(here.db, source.registry)
+    if replica.destination not in deleting_destinations_of(rules, source.name):
+        return
+    sender = means.peers.get(replica.destination)
+    if sender is not None:
+        await sender.remove(Source(here, source), replica.digest, replica.tag)
+        return
+    there = call_in(here.services, replica.destination, source.registry.account)
+    try:
+        target = await repositories.find(there, source.name)
+    except RepositoryNotFound:
+        return
+    context = {IMAGE_TAG: replica.tag} if replica.tag else None
+    await authorize(there, "ecr:BatchDeleteImage", target.arn, context)
+    async with there.db.transaction() as tx:
+        await repositories.confirm(tx, target)
+        row = await tx.one("replication.replica", {"repository": target.id, "digest": replica.digest.packed})
+        if row is None:
+            return
+        image, parents = row
+        is_off = replica.tag and await target_of(tx, source, replica.tag) is None
+        if is_off and await target_of(tx, target, replica.tag) == replica.digest:
+            await tx.run("images.delete_tag", {"repository": target.id, "tag": replica.tag})
+        is_gone = await find.by_digest(tx, source, replica.digest) is None
+        if is_gone and not parents and not await tx.all("images.tags_of", {"image": image}):
+            await erase(tx, image, there.now + there.limits.grace_us)
+        tx.changed(target.id)
+
+
+async def _bring_one(copies: LayerCopies, way: Way, image: Image, tag: str) -> None:
+    """Layers, manifest, tag. Where something it refers to is not here either, it was accepted without, and is there."""
+    digest, content = image.digest, await find.manifest_of(way.here, way.source, image)
+    incoming = await push.receive(way.there, way.target, content, image.media_type, digest.algorithm)
+    is_whole = await _bring_layers(copies, way, incoming.manifest)
+    for child in incoming.manifest.children:
+        is_whole = is_whole and await find.by_digest(way.here.db, way.source, child.digest) is not None
+    async with way.there.db.transaction() as tx:
+        stored = await push.store(
+            way.there, tx, way.target, incoming, origin="replica", may_miss_references=not is_whole
+        )
+        # It may have moved here meanwhile: the look and the setting are one transaction.
+        if tag and await target_of(tx, way.source, tag) == digest:
+            await push.set_tag_if_free(way.there, tx, way.target, stored.image, digest, tag)
+        tx.changed(way.target.id)
+
+
+async def _bring_layers(copies: LayerCopies, way: Way, manifest: Manifest) -> bool:
+    """False if some of them are not here either."""
+    digests = list(dict.fromkeys(blob.digest for blob in manifest.blobs))
+    is_whole = True
+    for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+        some = digests[start : start + _LOOKED_UP_AT_ONCE]
+        present = await layers.sizes(way.there, way.target, some)
+        missing = [digest for digest in some if digest not in present]
+        # None is cancelled when another fails: a layer that is being written is written to its end.
+        brought = await asyncio.gather(
+            *(copies.bring(way.here, way.source, way.there, way.target, digest) for digest in missing),
+            return_exceptions=True,
+        )
+        for outcome in brought:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            is_whole &= outcome
+    return is_whole
+
+
+async def _ask_for_referrers(here: Call, source: Repository, target: int, replica: Replica) -> None:
+    rows = await here.db.all(
+        "replication.missing_referrers",
+        {
+            "repository": source.id,
+            "subject": replica.digest.packed,
+            "target": target,
+            "limit": REFERRERS_MAX,
+        },
+    )
+    if not rows:
+        return
+    async with here.db.transaction() as tx:
+        for (packed,) in rows:
+            referrer = Replica(source.id, Digest.unpack(packed), "", replica.destination)
+            await replicas.put(here.services, tx, referrer)

@@ -1,0 +1,71 @@
+"""The background work of replication: a job for each image, tag and destination, and one for each backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moorage.access.call import Services
+from moorage.base.clock import Clock, system_clock
+from moorage.base.errors import AccessDenied, MoorageError
+from moorage.registry.account.replicas import Replica
+from moorage.registry.events import shapes
+from moorage.registry.events.outbox import emit
+from moorage.registry.events.shapes import Event
+from moorage.registry.replication import backfill, statuses
+from moorage.registry.replication.copying import Means, failure_code, settle
+from moorage.registry.replication.peers import Peer
+from moorage.registry.replication.sending import Sender
+from moorage.registry.replication.tag_filters import TagFilters
+from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.repository import Repository
+from moorage.store.jobs.queue import Job
+
+ATTEMPTS = 12
+"""Then the image's status is FAILED: the retries of one take half an hour."""
+AT_ONCE = 4
+
+
+class Replicator:
+    """What one process replicates."""
+
+    def __init__(
+        self, peers: Sequence[Peer] = (), tags: TagFilters | None = None, clock: Clock = system_clock
+    ) -> None:
+        self._means = Means(peers={peer.registry: Sender(peer, clock) for peer in peers}, tags=tags or {})
+
+    async def close(self) -> None:
+        for sender in self._means.peers.values():
+            await sender.close()
+
+    async def replicate(self, services: Services, job: Job) -> None:
+        """Where the policies say no, another attempt would not help; of all else the last one's failure stays."""
+        replica = Replica.parse(job.subject)
+        source = await repositories.find_by_id(services.db, replica.repository)
+        if source is None:
+            return
+        is_here, failure = True, ""
+        try:
+            is_here = await settle(services, self._means, replica)
+        except MoorageError as error:
+            if not isinstance(error, AccessDenied) and job.attempts < ATTEMPTS:
+                raise
+            failure = failure_code(error)
+        if not is_here:
+            return
+        async with services.db.transaction() as tx:
+            await statuses.note(tx, replica, int(job.payload), services.clock(), failure)
+            await emit(services, tx, _told(replica, source, failure))
+
+    async def backfill(self, services: Services, job: Job) -> None:
+        await backfill.run(services, self._means, job)
+
+
+def _told(replica: Replica, source: Repository, failure: str) -> Event:
+    return shapes.image_replicated(
+        replica.destination,
+        source.name,
+        str(replica.digest),
+        replica.tag or None,
+        source.registry,
+        outcome="FAILED" if failure else "SUCCESS",
+    )

@@ -1,0 +1,270 @@
+"""`[[replication_peers]]`, and a peer that answers what it should not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from moorage.base.clock import HOUR
+from moorage.base.errors import AccessDenied, ReplicationPeerFailed
+from moorage.registry.images import find
+from moorage.registry.replication.calls import call_in
+from moorage.registry.replication.peer_client import Answered, PeerClient, PeerRefusal
+from moorage.registry.replication.peers import Peer, PeerMisconfigured, peers_in
+from moorage.registry.replication.sending import Sender, Source
+from moorage.remote.egress import Egress
+
+from ..memory import in_memory
+from ..registry import ACCOUNT, MemoryRegistry
+from .replicating import HERE
+
+TABLE = {
+    "account": "210987654321",
+    "region": "eu-west-1",
+    "url": "https://registry.example",
+    "credentials": "peer",
+}
+FOLDER = Path("/etc/moorage")
+
+
+def test_paths_are_relative_to_the_configuration() -> None:
+    (peer,) = peers_in([TABLE | {"ca_file": "/etc/ssl/ca.pem"}], FOLDER)
+
+    assert peer.credentials == FOLDER / "peer"
+    assert peer.ca_file == Path("/etc/ssl/ca.pem")
+    assert str(peer.door) == str(peer.api) == "https://registry.example/"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"account": "12"}, "account is '12'"),
+        ({"region": "EU"}, "region is 'EU'"),
+        ({"url": ""}, "url is missing"),
+        ({"credentials": ""}, "credentials is missing"),
+        ({"url": "http://registry.example"}, "http URLs are not asked for here"),
+        ({"url": "https://registry.example/v2"}, "something after the host"),
+        ({"url": "https://user@registry.example"}, "not a plain URL"),
+        ({"registry_url": "ftp://registry.example"}, "not a plain URL"),
+        ({"networks": "10.0.0.0/8/8"}, "neither a network"),
+        ({"sources": "123456789012, me"}, "sources has 'me'"),
+        ({"role": "arn"}, "no setting called role"),
+        ({"role_arn": 7}, "has to be text"),
+    ],
+)
+def test_what_is_wrong_with_a_peer_is_said(changed: Mapping[str, Any], says: str) -> None:
+    with pytest.raises(PeerMisconfigured, match=says) as raised:
+        peers_in([TABLE | changed], FOLDER)
+
+    assert "replication_peers[1]" in str(raised.value)
+
+
+def test_two_peers_of_one_registry_are_refused() -> None:
+    with pytest.raises(PeerMisconfigured, match="one account and region"):
+        peers_in([TABLE, TABLE], FOLDER)
+
+
+def test_http_is_for_networks_of_ones_own() -> None:
+    (peer,) = peers_in([TABLE | {"url": "http://10.1.2.3:5000", "networks": "10.0.0.0/8"}], FOLDER)
+
+    assert str(peer.api) == "http://10.1.2.3:5000/"
+
+
+def test_only_the_default_account_may_use_a_peer_unless_others_are_named() -> None:
+    (peer,) = peers_in([TABLE], FOLDER)
+    (wider,) = peers_in([TABLE | {"sources": "333333333333, 444444444444"}], FOLDER)
+
+    assert peer.serves(ACCOUNT, default=ACCOUNT)
+    assert not peer.serves("333333333333", default=ACCOUNT)
+    assert wider.serves("333333333333", default=ACCOUNT)
+    assert not wider.serves(ACCOUNT, default=ACCOUNT)
+
+
+# A peer that answers what a test says
+
+
+@dataclass
+class Said:
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def read(self, limit: int) -> bytes:
+        assert len(self.body) <= limit
+        return self.body
+
+
+class Fake:
+    """In the place of an `Egress`: answers in turn, and keeps what was asked."""
+
+    def __init__(self, *answers: Said) -> None:
+        self.answers = [*answers]
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    @asynccontextmanager
+    async def ask(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> AsyncIterator[Said]:
+        self.asked.append((method, url, dict(headers or {})))
+        yield self.answers.pop(0)
+
+    @property
+    def egress(self) -> Egress:
+        return cast(Egress, self)
+
+
+TOKEN = Said(200, json.dumps({"authorizationData": [{"authorizationToken": "QVdTOnB3"}]}).encode())
+ASSUMED = Said(
+    200,
+    b"<R><Credentials><AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s/+=</SecretAccessKey>"
+    b"<SessionToken>t/+=</SessionToken></Credentials></R>",
+)
+
+
+def peer_in(folder: Path, **changed: str) -> Peer:
+    (folder / "peer").write_text("[any]\naws_access_key_id = AKIAX\naws_secret_access_key = secret\n")
+    return peers_in([TABLE | changed], folder)[0]
+
+
+def client_of(folder: Path, fake: Fake, **changed: str) -> PeerClient:
+    clock = [1_000 * HOUR]
+    return PeerClient(peer_in(folder, **changed), lambda: clock[0], fake.egress)
+
+
+def test_a_role_is_assumed_with_the_key_and_the_password_asked_for_with_the_role(tmp_path: Path) -> None:
+    fake = Fake(ASSUMED, TOKEN, Said(200), Said(200))
+    client = client_of(tmp_path, fake, role_arn="arn:aws:iam::210987654321:role/push")
+
+    async def twice() -> None:
+        for _ in range(2):
+            await client.ask("HEAD", "/v2/app/blobs/sha256:0")
+
+    asyncio.run(twice())
+
+    assume, token, first, second = fake.asked
+    assert "Credential=AKIAX/" in assume[2]["authorization"]
+    assert "Credential=ASIAX/" in token[2]["authorization"]
+    assert token[2]["x-amz-security-token"] == "t/+="
+    assert first[:2] == ("HEAD", "https://registry.example/v2/app/blobs/sha256:0")
+    assert first[2]["authorization"] == second[2]["authorization"] == "Basic QVdTOnB3"
+
+
+def test_a_password_that_ended_early_is_asked_for_again_once(tmp_path: Path) -> None:
+    fake = Fake(TOKEN, Said(401), TOKEN, Said(401, b"no"))
+
+    with pytest.raises(AccessDenied, match="refuses HEAD /v2/"):
+        asyncio.run(client_of(tmp_path, fake).ask("HEAD", "/v2/"))
+
+    assert fake.answers == []
+
+
+def test_a_refusal_is_not_asked_again(tmp_path: Path) -> None:
+    fake = Fake(TOKEN, Said(403, b"not authorized"))
+
+    with pytest.raises(AccessDenied, match="not authorized"):
+        asyncio.run(client_of(tmp_path, fake).ask("PUT", "/v2/app/manifests/1", b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"__type": "AccessDeniedException", "message": "no"}', AccessDenied),
+        (b'{"__type": "com.amazonaws#RepositoryNotFoundException"}', ReplicationPeerFailed),
+        (b"<html>", ReplicationPeerFailed),
+        (b"[]", ReplicationPeerFailed),
+        (b"[" * 100_000, ReplicationPeerFailed),
+    ],
+)
+def test_errors_of_the_api_are_told(tmp_path: Path, body: bytes, kind: type[Exception]) -> None:
+    fake = Fake(TOKEN, Said(400, body))
+
+    with pytest.raises(kind):
+        asyncio.run(client_of(tmp_path, fake).api("DescribeImages", repositoryName="app"))
+
+
+def test_the_code_of_an_error_is_known(tmp_path: Path) -> None:
+    fake = Fake(TOKEN, Said(400, b'{"__type": "ImageNotFoundException"}'))
+
+    with pytest.raises(PeerRefusal) as raised:
+        asyncio.run(client_of(tmp_path, fake).api("DescribeImages", repositoryName="app"))
+
+    assert raised.value.error == "ImageNotFound"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://elsewhere.example/upload",
+        "//elsewhere.example/upload",
+        "http://registry.example/u",
+        "file:///etc",
+    ],
+)
+def test_an_upload_is_not_sent_to_another_place(tmp_path: Path, place: str) -> None:
+    client = client_of(tmp_path, Fake())
+
+    with pytest.raises(ReplicationPeerFailed):
+        client.place_of("/v2/app/blobs/uploads/", Answered(202, {"location": place}, b""))
+
+
+@pytest.mark.parametrize(
+    "place", ["/v2/app/blobs/uploads/1?state=a", "https://registry.example/v2/app/blobs/uploads/1?state=a"]
+)
+def test_the_place_of_an_upload_may_be_written_with_its_host_or_without(tmp_path: Path, place: str) -> None:
+    client = client_of(tmp_path, Fake())
+
+    found = client.place_of("/v2/app/blobs/uploads/", Answered(202, {"location": place}, b""))
+
+    assert found == "/v2/app/blobs/uploads/1?state=a"
+
+
+@pytest.mark.parametrize("content", [None, "", "[a]\naws_access_key_id = x\n", "\x00"])
+def test_without_a_key_nothing_is_asked(tmp_path: Path, content: str | None) -> None:
+    fake = Fake()
+    client = client_of(tmp_path, fake)
+    (tmp_path / "peer").unlink()
+    if content is not None:
+        (tmp_path / "peer").write_text(content)
+
+    with pytest.raises(ReplicationPeerFailed, match="no access key"):
+        asyncio.run(client.ask("GET", "/v2/"))
+
+    assert fake.asked == []
+
+
+def test_the_key_is_in_no_repr_and_no_error(tmp_path: Path) -> None:
+    fake = Fake(Said(400, b'{"__type": "AccessDeniedException"}'))
+    client = client_of(tmp_path, fake)
+
+    with pytest.raises(AccessDenied) as raised:
+        asyncio.run(client.ask("GET", "/v2/"))
+
+    assert "secret" not in str(raised.value)
+    assert "secret" not in repr(client.peer)
+
+
+@in_memory
+async def test_another_account_cannot_push_with_the_operators_key(registry: MemoryRegistry) -> None:
+    folder = Path("/nowhere")
+    fake = Fake()
+    (peer,) = peers_in([TABLE | {"sources": "333333333333"}], folder)
+    sender = Sender(peer, registry.services.clock, fake.egress)
+    app = await registry.repository("app")
+    digest = await registry.push(app, [b"{}"], "v1")
+    image = await find.by_digest(registry.db, app, digest)
+    assert image is not None
+    source = Source(call_in(registry.services, HERE, ACCOUNT), app)
+
+    with pytest.raises(AccessDenied, match=ACCOUNT):
+        await sender.send(source, image, "v1")
+    with pytest.raises(AccessDenied, match=ACCOUNT):
+        await sender.remove(source, digest, "v1")
+
+    assert fake.asked == []

@@ -10,6 +10,7 @@ from bench import report
 from bench.cases import (
     access,
     download,
+    events,
     lifecycle,
     memory,
     mixed,
@@ -33,6 +34,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Sample]]] = {
     "tags": tags.run,
     "access": access.run,
     "lifecycle": lifecycle.run,
+    "events": events.run,
     "replication": replication.run,
 }
 

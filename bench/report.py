@@ -25,6 +25,7 @@ MAIN_METRIC = {
     "tags": "rps",
     "access": "rps",
     "lifecycle": "p99 ms",
+    "events": "µs",
     "replication": "ms",
 }
 PEER = "d3"

@@ -157,6 +157,7 @@ TARGETS = (
         1.5,
         False,
     ),
+    Target("events", "telling adds ≤ 5 % to a push", _value("%", "moorage", "image *, what telling adds"), 5, False),
     Target("access", "a decision ≤ 50 µs", _value("µs", "moorage", "decision*"), 50, False),
     Target("access", "both questions, /v2/ ≤ 150 µs", _value("µs", "moorage", "*, /v2/"), 150, False),
     Target("access", "both questions, API ≤ 250 µs", _value("µs", "moorage", "*, API"), 250, False),

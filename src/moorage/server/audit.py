@@ -49,7 +49,7 @@ from moorage.store.jobs.bell import Bell
 LINGER_S = 0.25  # what is answered meanwhile is written together
 RETRY_S = 1.0
 LOOK_S = 10.0
-BATCH = 500
+BATCH = 50  # records a transaction: 2 ms, in which nobody else is answered
 WAITING_MAX = 20_000
 PRUNE_EVERY_US = HOUR
 _DAY = 24 * HOUR

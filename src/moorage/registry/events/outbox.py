@@ -11,7 +11,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -20,7 +20,7 @@ from moorage.base.addresses import Registry
 from moorage.registry.events.shapes import Event
 from moorage.store.db.api import Row, Transaction
 
-BATCH = 200  # events a transaction, so that pushes get their turn in between
+BATCH = 50  # events a transaction, so that pushes get their turn in between
 LOOK_S = 1.0
 # Events that come together are dispatched together, and not between a push and its own commit.
 LINGER_S = 0.05
@@ -31,7 +31,7 @@ _log = logging.getLogger("moorage")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An event in the outbox."""
+    """An event in the outbox; for subscribers `row` is its place among those that are kept."""
 
     row: int
     id: str
@@ -74,25 +74,27 @@ class Dispatcher:
     async def dispatch(self) -> int:
         """Hand over all that waits; return how many."""
         count = 0
-        while await self._services.db.one("events.first_undispatched"):
+        while await self._services.db.one("events.is_waiting"):
             count += await self._dispatch_batch()
         return count
 
     async def _dispatch_batch(self) -> int:
-        services = self._services
-        async with services.db.transaction() as tx:
-            found = [written_of(row) for row in await tx.all("events.undispatched", {"limit": BATCH})]
-            taken = [written.row for written in found if await self._hand_over(tx, written)]
-            await tx.run("events.dispatched", {"ids": taken})
-            kept = set(taken)
-            await tx.run("events.forget", {"ids": [each.row for each in found if each.row not in kept]})
-        return len(found)
+        async with self._services.db.transaction() as tx:
+            rows = await tx.all("events.first", {"limit": BATCH})
+            for row in rows if self._subscribers else ():
+                await self._hand_over(tx, written_of(row))
+            await tx.run("events.handed_on", {"ids": [row[0] for row in rows]})
+        return len(rows)
 
-    async def _hand_over(self, tx: Transaction, written: Written) -> bool:
+    async def _hand_over(self, tx: Transaction, waiting: Written) -> None:
+        row = await tx.one("events.keep", {"id": waiting.row})
+        assert row is not None  # it was read in this transaction
+        written = replace(waiting, row=row[0])
         stays = False
         for subscriber in self._subscribers:
             stays |= await subscriber(self._services, tx, written)
-        return stays
+        if not stays:
+            await tx.run("events.forget", {"id": written.row})
 
 
 def _values(event: Event, now: int) -> dict[str, int | str]:

@@ -1,22 +1,27 @@
 -- emit: an event, with what causes it
-INSERT INTO outbox (event, occurred, account, region, kind, repository, resources, detail, is_dispatched)
-VALUES (:event, :now, :account, :region, :kind, :repository, :resources, :detail, 0)
+INSERT INTO outbox (event, occurred, account, region, kind, repository, resources, detail)
+VALUES (:event, :now, :account, :region, :kind, :repository, :resources, :detail)
 
--- first_undispatched: is there anything to do?
-SELECT 1 FROM outbox WHERE is_dispatched = 0 LIMIT 1
+-- is_waiting: is there anything to hand on?
+SELECT 1 FROM outbox LIMIT 1
 
--- undispatched: in the order of what happened
+-- first: what is handed on next, in the order of what happened
 SELECT id, event, occurred, account, region, kind, repository, resources, detail
-FROM outbox WHERE is_dispatched = 0 ORDER BY id LIMIT :limit
+FROM outbox ORDER BY id LIMIT :limit
 
--- dispatched: they wait for those who have still to get them
-UPDATE outbox SET is_dispatched = 1 WHERE id IN :ids
+-- keep: an event that somebody may have still to get
+INSERT INTO events (event, occurred, account, region, kind, repository, resources, detail)
+SELECT event, occurred, account, region, kind, repository, resources, detail FROM outbox WHERE id = :id
+RETURNING id
 
--- forget: nobody has to get them
+-- forget: nobody has to get it
+DELETE FROM events WHERE id = :id
+
+-- handed_on: they are no longer in the outbox
 DELETE FROM outbox WHERE id IN :ids
 
 -- waiting: how many have not been handed on, and since when
-SELECT COUNT(*), MIN(occurred) FROM outbox WHERE is_dispatched = 0 LIMIT 1
+SELECT COUNT(*), MIN(occurred) FROM outbox LIMIT 1
 
 -- add_lane: a target has something to get of a repository
 INSERT INTO delivery_lanes (target, lane, due, attempts, error) VALUES (:target, :lane, :now, 0, '')
@@ -33,14 +38,14 @@ SELECT due FROM delivery_lanes WHERE target = :target ORDER BY due, lane LIMIT 1
 
 -- first_of_lane: what a target gets next of a repository, in order
 SELECT o.id, o.event, o.occurred, o.account, o.region, o.kind, o.repository, o.resources, o.detail
-FROM deliveries d JOIN outbox o ON o.id = d.event
+FROM deliveries d JOIN events o ON o.id = d.event
 WHERE d.target = :target AND d.lane = :lane ORDER BY d.event LIMIT :limit
 
 -- delivered: the target has them
 DELETE FROM deliveries WHERE target = :target AND lane = :lane AND event IN :events
 
 -- forget_if_delivered: those that nobody has still to get
-DELETE FROM outbox WHERE id IN :events AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = outbox.id)
+DELETE FROM events WHERE id IN :events AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = events.id)
 
 -- end_lane: there is nothing left in it
 DELETE FROM delivery_lanes WHERE target = :target AND lane = :lane
@@ -62,8 +67,8 @@ DELETE FROM deliveries WHERE target = :target
 DELETE FROM delivery_lanes WHERE target = :target
 
 -- forget_delivered: events that were handed on, and nobody has still to get
-DELETE FROM outbox WHERE is_dispatched = 1 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = outbox.id)
+DELETE FROM events WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = events.id)
 
 -- lags: what each target has still to get
-SELECT d.target, COUNT(*), MIN(o.occurred) FROM deliveries d JOIN outbox o ON o.id = d.event
+SELECT d.target, COUNT(*), MIN(o.occurred) FROM deliveries d JOIN events o ON o.id = d.event
 GROUP BY d.target ORDER BY d.target LIMIT 10000

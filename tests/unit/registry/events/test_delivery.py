@@ -79,7 +79,9 @@ async def test_each_target_gets_each_event_once_and_in_order(registry: MemoryReg
 
     assert one.tags() == two.tags() == ["1", "2", "3", "4", "5"]
     assert [each.id for each in one.received] == [each.id for each in two.received]
-    assert [registry.count(table) for table in ("outbox", "deliveries", "delivery_lanes", "jobs")] == [0] * 4
+    assert [
+        registry.count(table) for table in ("outbox", "events", "deliveries", "delivery_lanes", "jobs")
+    ] == [0] * 5
 
 
 @in_memory
@@ -89,7 +91,7 @@ async def test_an_event_stays_until_the_last_target_has_it(registry: MemoryRegis
     await push(registry, "team/app", "1")
 
     await deliver(registry, delivery)
-    assert (registry.count("outbox"), registry.count("deliveries")) == (1, 1)
+    assert (registry.count("events"), registry.count("deliveries")) == (1, 1)
 
     bad.refuses.clear()
     registry.pass_time(SECOND)
@@ -97,7 +99,7 @@ async def test_an_event_stays_until_the_last_target_has_it(registry: MemoryRegis
 
     assert good.tags() == bad.tags() == ["1"]
     assert good.received[0].id == bad.received[0].id
-    assert registry.count("outbox") == 0
+    assert registry.count("events") == 0
 
 
 @in_memory
@@ -174,7 +176,7 @@ async def test_what_cannot_be_delivered_for_a_day_is_left_out(registry: MemoryRe
 
     assert (receiver.tags(), receiver.tags("team/fresh")) == ([], ["2"])
     assert delivery.given_up == 1
-    assert registry.count("outbox") == 0
+    assert registry.count("events") == 0
 
 
 @in_memory
@@ -186,7 +188,7 @@ async def test_only_what_a_target_wants_is_put_down_for_it(registry: MemoryRegis
     await deliver(registry, delivery)
 
     assert receiver.received == []
-    assert registry.count("outbox") == 0
+    assert registry.count("events") == 0
 
 
 @in_memory
@@ -204,7 +206,9 @@ async def test_a_target_that_is_no_longer_configured_gets_nothing_and_leaves_not
     await deliver(registry, after)
 
     assert kept.tags() == ["1"]
-    assert [registry.count(table) for table in ("outbox", "deliveries", "delivery_lanes", "jobs")] == [0] * 4
+    assert [
+        registry.count(table) for table in ("outbox", "events", "deliveries", "delivery_lanes", "jobs")
+    ] == [0] * 5
 
 
 @in_memory

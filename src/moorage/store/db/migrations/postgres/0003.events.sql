@@ -12,7 +12,7 @@ ALTER TABLE jobs ADD COLUMN total BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN note TEXT COLLATE "C" NOT NULL DEFAULT '';
 CREATE INDEX jobs_by_kind ON jobs (kind, due, id);
 
--- Nothing was ever written to the first form of it.
+-- What has happened and was not handed on yet: nearly always empty. Nothing was ever written to its first form.
 DROP TABLE outbox;
 CREATE TABLE outbox (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -23,16 +23,27 @@ CREATE TABLE outbox (
     kind TEXT COLLATE "C" NOT NULL,
     repository TEXT COLLATE "C" NOT NULL,
     resources TEXT COLLATE "C" NOT NULL,
-    detail TEXT COLLATE "C" NOT NULL,
-    is_dispatched BIGINT NOT NULL
+    detail TEXT COLLATE "C" NOT NULL
 );
-CREATE INDEX outbox_to_dispatch ON outbox (id) WHERE is_dispatched = 0;
+
+-- Events that somebody has still to get, in the order in which they were handed on.
+CREATE TABLE events (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event TEXT COLLATE "C" NOT NULL,
+    occurred BIGINT NOT NULL,
+    account TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    repository TEXT COLLATE "C" NOT NULL,
+    resources TEXT COLLATE "C" NOT NULL,
+    detail TEXT COLLATE "C" NOT NULL
+);
 
 -- What a target has still to get. A lane is a repository of a registry: in it the order is kept.
 CREATE TABLE deliveries (
     target TEXT COLLATE "C" NOT NULL,
     lane TEXT COLLATE "C" NOT NULL,
-    event BIGINT NOT NULL REFERENCES outbox (id),
+    event BIGINT NOT NULL REFERENCES events (id),
     PRIMARY KEY (target, lane, event)
 );
 CREATE INDEX deliveries_by_event ON deliveries (event);

@@ -12,9 +12,22 @@ ALTER TABLE jobs ADD COLUMN total INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT '';
 CREATE INDEX jobs_by_kind ON jobs (kind, due, id);
 
--- Nothing was ever written to the first form of it.
+-- What has happened and was not handed on yet: nearly always empty. Nothing was ever written to its first form.
 DROP TABLE outbox;
 CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    event TEXT NOT NULL,
+    occurred INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    region TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    resources TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+
+-- Events that somebody has still to get, in the order in which they were handed on.
+CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event TEXT NOT NULL,
     occurred INTEGER NOT NULL,
@@ -23,16 +36,14 @@ CREATE TABLE outbox (
     kind TEXT NOT NULL,
     repository TEXT NOT NULL,
     resources TEXT NOT NULL,
-    detail TEXT NOT NULL,
-    is_dispatched INTEGER NOT NULL
+    detail TEXT NOT NULL
 ) STRICT;
-CREATE INDEX outbox_to_dispatch ON outbox (id) WHERE is_dispatched = 0;
 
 -- What a target has still to get. A lane is a repository of a registry: in it the order is kept.
 CREATE TABLE deliveries (
     target TEXT NOT NULL,
     lane TEXT NOT NULL,
-    event INTEGER NOT NULL REFERENCES outbox (id),
+    event INTEGER NOT NULL REFERENCES events (id),
     PRIMARY KEY (target, lane, event)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_by_event ON deliveries (event);

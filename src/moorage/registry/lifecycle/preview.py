@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -22,6 +22,7 @@ from moorage.store.jobs.queue import Job
 PREVIEW = "lifecycle.preview"
 """Job by the id of a repository."""
 KEPT_US = 24 * HOUR
+MADE_WITHIN_US = HOUR
 BATCH = 200  # rows a transaction
 
 Status = Literal["COMPLETE", "EXPIRED", "FAILED", "IN_PROGRESS"]
@@ -59,7 +60,7 @@ async def start(call: Call, repository: Repository, text: str) -> None:
     async with call.db.transaction() as tx:
         await confirm(tx, repository)
         before = await _find(tx, repository.id)
-        if before is not None and before.status == "IN_PROGRESS":
+        if before is not None and _as_of(before, call.now).status == "IN_PROGRESS":
             raise LifecyclePolicyPreviewInProgress()
         await tx.run(
             "lifecycle.begin_preview", {"repository": repository.id, "policy": text, "now": call.now}
@@ -71,7 +72,7 @@ async def find(call: Call, repository: Repository) -> Preview:
     found = await _find(call.db, repository.id)
     if found is None:
         raise LifecyclePolicyPreviewNotFound(name=repository.name, registry_id=repository.registry.account)
-    return found
+    return _as_of(found, call.now)
 
 
 async def page(call: Call, repository: Repository, tag_status: str, after: int, limit: int) -> list[Result]:
@@ -142,6 +143,12 @@ async def _clear(services: Services, repository: int) -> None:
     while cleared == BATCH:
         async with services.db.transaction() as tx:
             cleared = await tx.run("lifecycle.clear_results", {"repository": repository, "limit": BATCH})
+
+
+def _as_of(preview: Preview, now: int) -> Preview:
+    """What is still not made by now has failed; another may be started."""
+    is_late = preview.status == "IN_PROGRESS" and preview.started < now - MADE_WITHIN_US
+    return replace(preview, status="FAILED") if is_late else preview
 
 
 async def _find(reads: Reads, repository: int) -> Preview | None:

@@ -68,3 +68,16 @@ async def test_hundreds_of_results_are_paged_in_the_order_of_taking(registry: Me
     assert [len(page) for page in pages] == [10, 10, 10, 0]
     pushed = [each.pushed for page in pages for each in page]
     assert pushed == sorted(pushed)
+
+
+@in_memory
+async def test_a_preview_that_is_never_made_has_failed_and_gives_way(registry: MemoryRegistry) -> None:
+    app = await registry.repository("team/app")
+    await preview.start(registry.call, app, policy_of(older_than(1)))
+    registry.pass_time(preview.MADE_WITHIN_US + 1)
+
+    failed = await preview.find(registry.call, app)
+    await preview.start(registry.call, app, policy_of(older_than(2)))
+
+    assert failed.status == "FAILED"
+    assert (await preview.find(registry.call, app)).status == "IN_PROGRESS"

@@ -14,6 +14,7 @@ from bench.cases import (
     lifecycle,
     memory,
     mixed,
+    pull_through,
     replication,
     slow,
     small,
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[[Lab], Iterator[Sample]]] = {
     "lifecycle": lifecycle.run,
     "events": events.run,
     "replication": replication.run,
+    "pull-through": pull_through.run,
 }
 
 

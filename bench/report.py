@@ -27,6 +27,7 @@ MAIN_METRIC = {
     "lifecycle": "p99 ms",
     "events": "µs",
     "replication": "ms",
+    "pull-through": "ms",
 }
 PEER = "d3"
 

@@ -196,4 +196,11 @@ TARGETS = (
         2_000,
         False,
     ),
+    Target(
+        "pull-through",
+        "what is cached ≤ 1.2 × a local pull",
+        _ratio("ms", "moorage-through", "moorage", "pull, *"),
+        1.2,
+        False,
+    ),
 )

@@ -28,6 +28,7 @@ from moorage.base.names import is_account_id, is_region
 from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
 from moorage.registry.replication.peers import Peer, PeerMisconfigured, peers_in
 from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisconfigured, filters_in
+from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
 
 Network = IPv4Network | IPv6Network
@@ -201,6 +202,22 @@ class Settings:
         default=None,
         metadata={"help": "File of certificate authorities of identity providers, besides the system's."},
     )
+    upstream_hosts: str = field(
+        default="",
+        metadata={
+            "help": "Upstream registries that Amazon does not name, with commas: [http://]HOST[:PORT], also private."
+        },
+    )
+    upstream_networks: str = field(
+        default="",
+        metadata={
+            "help": "Networks and host names, with commas, where they may send for layers though not public."
+        },
+    )
+    upstream_ca: Path | None = field(
+        default=None,
+        metadata={"help": "File of certificate authorities of upstream registries, besides the system's."},
+    )
     name_denying_policy: bool = field(
         default=False,
         metadata={"help": "Say in a refusal which policy denies it, to callers of the same account."},
@@ -290,11 +307,19 @@ class Settings:
             Allowed.parse(self.identity_networks)
         except ValueError as error:
             raise InvalidSettings(f"identity_networks: {error}") from None
+        try:
+            self.upstream_reach  # noqa: B018  # raises
+        except ValueError as error:
+            raise InvalidSettings(f"upstream_hosts, upstream_networks: {error}") from None
 
     @property
     def has_tls(self) -> bool:
         """Some listener needs certificates."""
         return bool(self.listen_tls) or any(listener.tls for listener in self.listeners)
+
+    @property
+    def upstream_reach(self) -> Reach:
+        return Reach.parse(self.upstream_hosts, self.upstream_networks, self.upstream_ca)
 
     def endpoint(self, port: int | None, secure_port: int | None) -> str:
         """The URL for AWS clients on this machine; plain HTTP needs nothing on their side, so it is preferred."""

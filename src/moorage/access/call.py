@@ -16,7 +16,8 @@ from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses
 from moorage.base.clock import HOUR, SECOND, Clock
-from moorage.base.http import Arrival
+from moorage.base.digest import Digest
+from moorage.base.http import Arrival, Arriving, BlobSource
 from moorage.keys.keyring import Keyring
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.sealed import SealedBlobs
@@ -58,6 +59,71 @@ class Limits:
     """To callers of the account that the policy is in (AWS does since 2026; parsers of older texts are none the worse)."""
 
 
+class ArrivingLayer(Arriving, Protocol):
+    """A layer that comes from an upstream registry just now."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def arrived(self) -> None:
+        """Wait until the layer is here. Raise ConnectionError if it never will be."""
+        ...
+
+    def follow(self) -> BlobSource:
+        """Good as far as `reach`; the caller closes it. Raise FileNotFoundError when the layer is there already."""
+        ...
+
+
+class Upstreams(Protocol):
+    """The pull-through cache, as those who answer pulls see it."""
+
+    async def image(self, call: Call, name: str, reference: str) -> bool:
+        """Bring an image that is not here, by tag or digest. False: no rule is for it, or it is here after all.
+
+        Raise ECR's errors for what the caller may not, and for what the upstream registry has not or does not give.
+        """
+        ...
+
+    async def freshen(self, call: Call, repository: int, name: str, tag: str) -> int:
+        """Look whether a tag of the cache has moved upstream, if that is due. Return until when the answer holds.
+
+        0 is for a tag that has nothing to do with the cache. No failure of the upstream is an error here.
+        """
+        ...
+
+    async def layer(self, call: Call, name: str, digest: Digest) -> ArrivingLayer | None:
+        """Bring a layer that an image of the cache uses. None: there is none, or the layer is here by now.
+
+        Its bytes have begun to come. Raises as `image` does.
+        """
+        ...
+
+    async def refusal(self, call: Call, prefix: str) -> str | None:
+        """Why the upstream registry of a pull through cache rule is of no use; None if it takes the credentials."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class NoUpstreams:
+    """A registry whose images are all its own."""
+
+    async def image(self, call: Call, name: str, reference: str) -> bool:
+        return False
+
+    async def freshen(self, call: Call, repository: int, name: str, tag: str) -> int:
+        return 0
+
+    async def layer(self, call: Call, name: str, digest: Digest) -> ArrivingLayer | None:
+        return None
+
+    async def refusal(self, call: Call, prefix: str) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What one process holds open, made once by the composition root."""
@@ -87,6 +153,7 @@ class Services:
     jobs: Jobs = field(default_factory=Jobs)
     """Work to be done later."""
     pull_times: PullTimes = field(default_factory=PullTimes)
+    upstreams: Upstreams = field(default_factory=NoUpstreams)
     outbox: Bell = field(default_factory=Bell)
     """Rung when an event was written."""
 

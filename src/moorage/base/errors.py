@@ -336,6 +336,42 @@ class UnableToAccessSecret(MoorageError):
     template = "The secret '{arn}' cannot be accessed: {reason}"
 
 
+class UpstreamImageUnknown(MoorageError):
+    """The upstream registry has no such image or layer."""
+
+    template = "Requested image not found"
+    status = 404
+
+
+class UpstreamAccessDenied(MoorageError):
+    template = (
+        "The authentication to the upstream registry failed. Verify that the credentials stored in the secret of the "
+        "pull through cache rule are valid, and that they may pull the image"
+    )
+    status = 403
+
+
+class UpstreamTooManyRequests(MoorageError):
+    template = (
+        "The upstream registry '{upstream}' refuses further requests for now (too many requests); try again after "
+        "{retry_after} seconds"
+    )
+    status = 429
+
+
+class UpstreamUnavailable(MoorageError):
+    template = "The upstream registry '{upstream}' is not available: {reason}"
+    status = 503
+
+
+class UnableToGetUpstreamImage(MoorageError):
+    template = "The image of the upstream registry could not be retrieved: {reason}"
+
+
+class UnableToGetUpstreamLayer(MoorageError):
+    template = "The layer of the upstream registry could not be retrieved: {reason}"
+
+
 class ResourceNotFound(MoorageError):
     template = "Secrets Manager can't find the specified secret."
 
@@ -629,10 +665,6 @@ class PathUnknown(MoorageError):
 
 class InvalidLookupAttributes(MoorageError):
     pass
-
-
-class InvalidNextToken(MoorageError):
-    template = "Invalid NextToken."
 
 
 class InvalidTimeRange(MoorageError):

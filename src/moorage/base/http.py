@@ -150,6 +150,8 @@ class Reply:
     """
     pulled_image: int = 0
     """The row of the image whose manifest this is, for a GET: each time that it is sent is a pull."""
+    kept_until: int = 0
+    """Microseconds; 0 is without an end."""
 
 
 def reply_json(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Reply:

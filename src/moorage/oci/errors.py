@@ -48,6 +48,10 @@ _TABLE: dict[type[MoorageError], tuple[int, str]] = {
     e.TooManyTagParameters:     (414, "TAG_INVALID"),
     e.Unauthorized:             (401, "UNAUTHORIZED"),
     e.UploadNotFound:           (404, "BLOB_UPLOAD_UNKNOWN"),
+    e.UpstreamAccessDenied:     (403, "DENIED"),
+    e.UpstreamImageUnknown:     (404, "MANIFEST_UNKNOWN"),
+    e.UpstreamTooManyRequests:  (429, "TOOMANYREQUESTS"),
+    e.UpstreamUnavailable:      (503, "UNAVAILABLE"),
 }  # fmt: skip
 
 
@@ -69,6 +73,8 @@ def reply_for(error: MoorageError) -> Reply:
         headers.append((b"allow", str(error.facts["allowed"]).encode()))
     if isinstance(error, e.RangeNotSatisfiable):
         headers.append((b"content-range", b"bytes */%d" % int(str(error.facts["size"]))))
+    if isinstance(error, e.UpstreamTooManyRequests):
+        headers.append((b"retry-after", b"%d" % int(str(error.facts["retry_after"]))))
     return Reply(status, headers, body)
 
 

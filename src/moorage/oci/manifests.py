@@ -9,6 +9,7 @@ from moorage.base.errors import (
     InvalidDigest,
     ManifestTooLarge,
     ManifestUnknown,
+    RepositoryNotFound,
     RequestEntityTooLarge,
     TagInvalid,
     TooManyTagParameters,
@@ -34,9 +35,7 @@ TAGS_AUTHORIZED_MAX = 1_000
 
 async def get(call: Call, target: Target, request: Request) -> Reply:
     """The stored bytes under their exact type; HEAD is the same without the body."""
-    repository = await repositories.find(call, target.name)
-    epoch = call.db.epoch(repository.id)
-    image = await _find(call, repository, target)
+    repository, image, epoch, until = await _to_pull(call, target)
     digest = str(image.digest).encode()
     headers = [
         (b"docker-content-digest", digest),
@@ -47,7 +46,7 @@ async def get(call: Call, target: Target, request: Request) -> Reply:
         return Reply(304, headers)
     content = await find.manifest_of(call, repository, image)
     reply = Reply(200, [(b"content-type", image.media_type.encode("latin-1", "replace")), *headers], content)
-    reply.kept_while = (repository.id, epoch)
+    reply.kept_while, reply.kept_until = (repository.id, epoch), until
     if request.method == "GET":  # asking whether it is there (HEAD) is no pull
         call.services.pull_times.note(image.id, call.principal, repository.registry, call.now)
         reply.pulled_image = image.id
@@ -91,6 +90,26 @@ async def delete(call: Call, target: Target, request: Request) -> Reply:
     if not found:
         raise ManifestUnknown()
     return Reply(202)
+
+
+async def _to_pull(call: Call, target: Target) -> tuple[Repository, Image, int, int]:
+    """The image, brought from an upstream registry where a rule says so; the epoch, and until when the answer holds."""
+    upstreams = call.services.upstreams
+    until = 0
+    try:
+        repository = await repositories.find(call, target.name)
+        if not target.is_digest:
+            until = await upstreams.freshen(call, repository.id, target.name, target.reference)
+        epoch = call.db.epoch(repository.id)
+        image = await _find(call, repository, target)
+    except (ManifestUnknown, RepositoryNotFound):
+        if not await upstreams.image(call, target.name, target.reference):
+            raise
+        repository = await repositories.find(call, target.name)
+        epoch = call.db.epoch(repository.id)
+        image = await _find(call, repository, target)
+        until = call.now if not target.is_digest else 0
+    return repository, image, epoch, until
 
 
 def tags_named(target: Target, request: Request) -> tuple[str | None, ...]:

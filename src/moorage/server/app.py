@@ -52,6 +52,8 @@ from moorage.registry.events.targets import MOST as MOST_TARGETS
 from moorage.registry.events.targets import TargetMisconfigured
 from moorage.registry.images import job as images_job
 from moorage.registry.replication.job import Replicator
+from moorage.registry.upstream.cache import PullThrough
+from moorage.registry.upstream.client import UpstreamClient
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
@@ -115,6 +117,9 @@ async def opened(
     identity_providers = Egress(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
+    upstreams = PullThrough(
+        settings.upstream_reach, lambda rules: UpstreamClient(Egress(rules), system_clock)
+    )
     try:
         keys = Keyring(db, root, system_clock)
         epochs = Epochs(db)
@@ -143,9 +148,11 @@ async def opened(
             compute=_work_in(computing),
             tiers=tiered,
             jobs=Jobs(process),
+            upstreams=upstreams,
         )
         yield Installation(settings, services, credentials, default, created)
     finally:
+        await upstreams.close()
         computing.shutdown()
         waiting.shutdown()
         blobs.close()

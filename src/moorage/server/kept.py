@@ -31,11 +31,13 @@ class Kept:
     status: int
     rest: bytes
     """The answer after its varying lines (status, date, request id)."""
-    image: int = 0
-    """The image that is pulled by it, or 0."""
     tally: KeptTally = field(default_factory=KeptTally)
     pulls: Pulls | None = None
     """What is counted when it is given; of a manifest its repository's pulls too."""
+    until: int = 0
+    """Microseconds, if it does not hold without an end."""
+    image: int = 0
+    """The image that is pulled by it, or 0."""
 
 
 class KeptAnswers:

@@ -55,8 +55,6 @@ from moorage.oci import blobs, errors, manifests
 from moorage.oci.challenge import challenge
 from moorage.oci.routes import Route, find_route
 from moorage.oci.target import Target
-from moorage.registry.repositories import repository as repositories
-from moorage.registry.uploads import layers
 from moorage.server.audit import Audit, Seen, route_of
 from moorage.server.kept import Kept, KeptAnswers
 from moorage.server.metrics import Metrics
@@ -240,9 +238,7 @@ class Pipeline:
         resource = str(RepositoryArn(registry.account, registry.region, download.repository))
         seen.resources = (resource,)
         await authorize(call, ACTION, resource)  # 4
-        repository = await repositories.find(call, download.repository)
-        layer = await layers.find(call, repository, Digest.parse(download.digest))
-        return await blobs.send(call, layer, request)
+        return await blobs.serve(call, download.repository, Digest.parse(download.digest), request)
 
     async def _around(self, request: Request, region: str, *services: str) -> Circumstances:
         """Raise `EndpointRefused` where a private listener carries none of the services."""
@@ -330,6 +326,7 @@ class Pipeline:
             rest=rest if request.method == "HEAD" else rest + body,
             tally=self._metrics.kept(f"{request.method} {route.kind}", reply.status),
             pulls=self._metrics.pulls(resource) if _is_pull(route, request, reply) else None,
+            until=reply.kept_until,
             image=reply.pulled_image,
         )
         self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
@@ -357,6 +354,9 @@ class Pipeline:
             self._kept.forget(method, target, host)
             return None
         now, region = self._services.clock(), kept.registry.region
+        if kept.until and kept.until <= now:
+            self._kept.forget(method, target, host)
+            return None
         login = self._identify.passwords.remembered(authorization.decode("latin-1"), region, now)
         if login is None:
             return None

@@ -46,6 +46,7 @@ from moorage.base.names import TAG_PATTERN, is_tag
 from moorage.registry.account import signing
 from moorage.registry.images import delete as deletes
 from moorage.registry.images import find, referrers
+from moorage.registry.images.bring import bring
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.images.push import push_image
@@ -100,10 +101,13 @@ async def put_image(call: Call, request: PutImageRequest) -> PutImageResponse:
 @operation
 async def batch_get_image(call: Call, request: BatchGetImageRequest) -> BatchGetImageResponse:
     """In the order asked; a failure for each that cannot be had. The bytes are those stored: nothing is converted."""
-    repository = await repositories.find(call, request.repository_name, request.registry_id)
+    repository, failed = await bring(call, request)
     images: list[ImageShape] = []
     failures: list[ImageFailure] = []
-    for asked in request.image_ids:  # at most 100; each is one indexed read
+    for number, asked in enumerate(request.image_ids):  # at most 100; each is one indexed read
+        if number in failed:
+            failures.append(_failure(asked, *failed[number]))
+            continue
         found = await identify(call.db, repository, asked.image_digest, asked.image_tag)
         if isinstance(found, Failure):
             failures.append(_failure(asked, found.code, found.reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from moorage.access.call import Call
 from moorage.access.downloads import download_url
@@ -34,11 +35,17 @@ from moorage.base.errors import (
     LayerNotFound,
     LayerPartTooSmall,
     RangeNotInOrder,
+    UnableToGetUpstreamLayer,
+    UpstreamAccessDenied,
+    UpstreamImageUnknown,
+    UpstreamTooManyRequests,
+    UpstreamUnavailable,
 )
 from moorage.keys.receiving import OpenUpload
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers, session
+from moorage.registry.uploads.layers import Layer as StoredLayer
 
 PART_BYTES = 10 << 20  # what InitiateLayerUpload proposes, as Amazon's does
 
@@ -134,20 +141,36 @@ async def get_download_url_for_layer(
 ) -> GetDownloadUrlForLayerResponse:
     """Only a layer that an image refers to can be downloaded."""
     repository = await repositories.find(call, request.repository_name, request.registry_id)
+    of_registry = replace(call, account=repository.registry.account)
     facts = {
         "digest": request.layer_digest,
         "name": repository.name,
         "registry_id": repository.registry.account,
     }
     try:
-        layer = await layers.find(call, repository, Digest.parse(request.layer_digest))
+        digest = Digest.parse(request.layer_digest)
+        layer = await _find_or_bring(of_registry, repository, digest)
     except (BlobUnknown, InvalidDigest):
         raise LayerNotFound(**facts) from None
-    if layer.is_candidate:
+    if layer is not None and layer.is_candidate:
         raise LayerInaccessible(**facts)
     return GetDownloadUrlForLayerResponse(
-        download_url=download_url(call, repository.name, layer.digest), layer_digest=str(layer.digest)
+        download_url=download_url(of_registry, repository.name, digest), layer_digest=str(digest)
     )
+
+
+async def _find_or_bring(call: Call, repository: Repository, digest: Digest) -> StoredLayer | None:
+    """None for one that an upstream registry sends just now."""
+    try:
+        return await layers.find(call, repository, digest)
+    except BlobUnknown:
+        try:
+            arriving = await call.services.upstreams.layer(call, repository.name, digest)
+        except (UpstreamAccessDenied, UpstreamTooManyRequests, UpstreamUnavailable) as error:
+            raise UnableToGetUpstreamLayer(reason=error) from None
+        except UpstreamImageUnknown:
+            raise BlobUnknown(digest=digest, name=repository.name) from None
+        return None if arriving is not None else await layers.find(call, repository, digest)
 
 
 def _availability(digest: Digest, size: int | None, is_archived: bool) -> Layer:

@@ -63,3 +63,19 @@ UPDATE secret_versions SET stages = :stages WHERE secret = :secret AND id = :id
 
 -- delete_version: nothing points at it
 DELETE FROM secret_versions WHERE secret = :secret AND id = :id
+
+-- validated: when a tag of the cache was last seen to be what it is upstream
+SELECT validated FROM upstream_tags WHERE repository = :repository AND tag = :tag
+
+-- set_validated: it was seen so now
+INSERT INTO upstream_tags (repository, tag, validated) VALUES (:repository, :tag, :now)
+ON CONFLICT (repository, tag) DO UPDATE SET validated = excluded.validated
+
+-- is_child: an index of the cache has the digest as a child
+SELECT 1 FROM index_children c JOIN images i ON i.id = c.image
+WHERE c.repository = :repository AND c.child = :child AND i.origin = 'cache' LIMIT 1
+
+-- layer_user: an image of the cache that uses a layer
+SELECT i.digest, i.media_type, i.sealed_manifest FROM image_blobs b JOIN images i ON i.id = b.image
+WHERE b.repository = :repository AND b.digest = :digest AND i.origin = 'cache' AND i.status = 'ACTIVE'
+ORDER BY i.id LIMIT 1

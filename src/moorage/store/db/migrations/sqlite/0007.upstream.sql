@@ -1,0 +1,7 @@
+-- Tags that the pull-through cache keeps up to date, and when each was last seen to be what it is upstream.
+CREATE TABLE upstream_tags (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    validated INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag)
+) STRICT, WITHOUT ROWID;

@@ -273,10 +273,10 @@ def test_policies_are_attached_to_users_groups_and_roles(iam: Any, name: Name) -
 
 
 def test_service_linked_roles(iam: Any) -> None:
-    service = "replication.ecr.amazonaws.com"
+    service = "pullthroughcache.ecr.amazonaws.com"  # no other test makes that one
     role = iam.create_service_linked_role(AWSServiceName=service)["Role"]["RoleName"]
 
-    assert role == "AWSServiceRoleForECRReplication"
+    assert role == "AWSServiceRoleForECRPullThroughCache"
     with refused("InvalidInput", "has been taken in this account"):
         iam.create_service_linked_role(AWSServiceName=service)
     with refused("InvalidInput", f"Custom suffix is not allowed for {service}"):

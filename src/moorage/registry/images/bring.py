@@ -37,35 +37,40 @@ async def bring(call: Call, request: BatchGetImageRequest) -> tuple[Repository, 
     """
     of_registry = replace(call, account=request.registry_id or call.account)
     failed: Failed = {}
+    repository = await _find(of_registry, request.repository_name)
     for number, asked in enumerate(request.image_ids):
         try:
-            await _bring_one(of_registry, request.repository_name, asked)
+            if await _bring_one(of_registry, repository, request.repository_name, asked):
+                repository = await _find(of_registry, request.repository_name)
         except (UpstreamImageUnknown, ManifestUnknown) as error:
             failed[number] = ("ImageNotFound", str(error))
         except (UpstreamAccessDenied, UpstreamTooManyRequests, UpstreamUnavailable) as error:
             failed[number] = (_CODES[type(error)], str(error))
-    try:
-        repository = await repositories.find(of_registry, request.repository_name)
-    except RepositoryNotFound:
-        reasons = [reason for code, reason in failed.values() if code != "ImageNotFound"]
-        if reasons:
-            raise UnableToGetUpstreamImage(reason=reasons[0]) from None
-        raise
+    reasons = [reason for code, reason in failed.values() if code != "ImageNotFound"]
+    if repository is None and reasons:
+        raise UnableToGetUpstreamImage(reason=reasons[0])
+    if repository is None:
+        raise RepositoryNotFound(name=request.repository_name, registry_id=of_registry.account)
     return repository, failed
 
 
-async def _bring_one(call: Call, name: str, asked: ImageIdentifier) -> None:
-    """What is here is left as it is, but for a tag of the cache that is due."""
+async def _find(call: Call, name: str) -> Repository | None:
+    try:
+        return await repositories.find(call, name)
+    except RepositoryNotFound:
+        return None
+
+
+async def _bring_one(call: Call, repository: Repository | None, name: str, asked: ImageIdentifier) -> bool:
+    """What is here is left as it is, but for a tag of the cache that is due. Return whether something was brought."""
     reference = asked.image_digest or asked.image_tag
     if reference is None:
-        return
-    try:
-        repository = await repositories.find(call, name)
-    except RepositoryNotFound:
-        await call.services.upstreams.image(call, name, reference)
-        return
+        return False
+    if repository is None:
+        return await call.services.upstreams.image(call, name, reference)
     if asked.image_tag is not None:
         await call.services.upstreams.freshen(call, repository.id, name, asked.image_tag)
     found = await identify(call.db, repository, asked.image_digest, asked.image_tag)
     if isinstance(found, Failure) and found.code == "ImageNotFound":
-        await call.services.upstreams.image(call, name, reference)
+        return await call.services.upstreams.image(call, name, reference)
+    return False

@@ -102,7 +102,7 @@ class PullThrough:
         self._named, self._others = connect(reach.named_rules), connect(reach.other_rules)
         self._imports: Flights[_Wanted, None] = Flights()
         self._looks: Flights[_Wanted, None] = Flights()
-        self._arrivals: Flights[tuple[int, Digest], None] = Flights()
+        self._arrivals: Flights[ArrivingLayer, None] = Flights()
         self._arriving: dict[tuple[int, Digest], ArrivingLayer] = {}
         self._missing: OrderedDict[_Wanted, int] = OrderedDict()
         self._failing: OrderedDict[_Wanted, int] = OrderedDict()
@@ -192,15 +192,14 @@ class PullThrough:
     async def layer(self, call: Call, name: str, digest: Digest) -> ArrivingLayer | None:
         repository = await repositories.find(call, name)
         key = repository.id, digest
-        if self._arrivals.get(key) is None:
-            size = await _size_of(call, repository, digest)
+        if key not in self._arriving:
             rule = await rules.matching(call.db, repository.registry, name)
+            size = await _size_of(call, repository, digest)
             if size is None or rule is None:
                 return None
-            if self._arrivals.get(key) is None:  # nobody began while we looked
-                arriving = ArrivingLayer(size)
-                self._arriving[key] = arriving
-                self._arrivals.begin(key, lambda: self._bring(call, rule, repository, digest, arriving))
+            if key not in self._arriving:  # nobody began while we looked
+                new = self._arriving[key] = ArrivingLayer(size)
+                self._arrivals.begin(new, lambda: self._bring(call, rule, repository, digest, new))
         arriving = self._arriving[key]
         await arriving.begun()
         return arriving

@@ -400,6 +400,29 @@ async def test_a_layer_comes_when_it_is_asked_for_and_only_once(registry: Memory
 
 
 @in_memory
+async def test_who_comes_just_when_a_layer_has_arrived_or_failed_is_answered(
+    registry: MemoryRegistry,
+) -> None:
+    upstream, cache = await caching(registry)
+    await cache.image(registry.call, NAME, "12")
+    digest = Digest.of(LAYER)
+
+    for failure in (UpstreamAccessDenied(), None):
+        upstream.fails = failure
+        answers = await asyncio.gather(
+            *(_late(turns, cache, registry, digest) for turns in range(40)), return_exceptions=True
+        )
+        kinds = {type(answer) for answer in answers}
+        assert kinds <= ({UpstreamAccessDenied} if failure else {ArrivingLayer, type(None)})
+
+
+async def _late(turns: int, cache: PullThrough, registry: MemoryRegistry, digest: Digest) -> object:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return await cache.layer(registry.call, NAME, digest)
+
+
+@in_memory
 async def test_what_was_received_is_there_before_the_rest(registry: MemoryRegistry) -> None:
     upstream, cache = await caching(registry)
     await cache.image(registry.call, NAME, "12")

@@ -40,7 +40,8 @@ def open_record(key: bytes, purpose: str, context: list[bytes], record: bytes) -
 
 def domain_key(db: sqlite3.Connection, root: bytes, domain: int) -> bytes:
     *names, wrapped = db.execute(
-        "SELECT account, region, encryption_type, key_arn, wrapped_key FROM domain_keys WHERE id = ?", (domain,)
+        "SELECT account, region, encryption_type, key_arn, wrapped_key FROM domain_keys WHERE id = ?",
+        (domain,),
     ).fetchone()
     return open_record(root, "domain-key", [name.encode() for name in names], wrapped)
 
@@ -82,7 +83,8 @@ def test_a_row_that_names_another_blob_does_not_open(tmp_path: Path) -> None:
     with closing(written(tmp_path, [b"first", b"second"])) as db:
         digests = [b"\x01" + hashlib.sha256(content).digest() for content in (b"first", b"second")]
         first, second = (
-            db.execute("SELECT wrapped_key FROM blobs WHERE digest = ?", (digest,)).fetchone()[0] for digest in digests
+            db.execute("SELECT wrapped_key FROM blobs WHERE digest = ?", (digest,)).fetchone()[0]
+            for digest in digests
         )
         assert first != second
 

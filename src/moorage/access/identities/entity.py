@@ -135,9 +135,7 @@ async def rename(tx: Transaction, entity: Entity, *, name: str, path: str) -> No
     other = await find(tx, entity.account, entity.kind, name)
     if other is not None and other.id != entity.id:
         raise EntityAlreadyExists(f"{entity.kind.capitalize()} with name {name} already exists.")
-    await tx.run(
-        "identities.rename", {"id": entity.id, "name": name, "folded": name.lower(), "path": path}
-    )
+    await tx.run("identities.rename", {"id": entity.id, "name": name, "folded": name.lower(), "path": path})
 
 
 async def set_boundary(tx: Transaction, entity: Entity, policy: str) -> None:

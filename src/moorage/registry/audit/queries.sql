@@ -1,8 +1,9 @@
--- insert: a record
+-- insert: a record, once
 INSERT INTO audit (event, occurred, account, region, source, name, username, access_key, is_read_only, resource_type,
                    resource, document, hash)
 VALUES (:event, :occurred, :account, :region, :source, :name, :username, :access_key, :is_read_only, :resource_type,
         :resource, :document, :hash)
+ON CONFLICT (event) DO NOTHING
 
 -- page: newest first, before a position
 SELECT id, event, occurred, account, region, source, name, username, access_key, is_read_only, resource_type, resource,

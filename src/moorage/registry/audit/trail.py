@@ -76,12 +76,15 @@ class Checked:
 
 
 async def append(tx: Transaction, records: Sequence[Record], *, chained: bool) -> bytes | None:
-    """Write them in their order; return the hash of the last, if they are chained."""
+    """Write them in their order; return the hash of the last, if they are chained.
+
+    One that is there already stays as it is: whoever was cut off while it was written does not know that it was.
+    """
     last = await _last_hash(tx) if chained else None
     for record in records:
-        if last is not None:
-            last = link(last, record.document)
-        await tx.run("audit.insert", _values(record, last))
+        following = link(last, record.document) if last is not None else None
+        if await tx.run("audit.insert", _values(record, following)):
+            last = following
     return last
 
 

@@ -115,6 +115,16 @@ async def test_old_records_go_and_the_chain_goes_on(registry: MemoryRegistry) ->
 
 
 @in_memory
+async def test_what_is_written_twice_stands_there_once_and_the_chain_holds(registry: MemoryRegistry) -> None:
+    await append(registry, "A", "B", chained=True)
+    await append(registry, "A", "B", "C", chained=True)
+
+    checked = await trail.check(registry.db)
+
+    assert (checked.count, checked.broken_at) == (3, None)
+
+
+@in_memory
 async def test_an_untouched_chain_holds_and_ends_at_its_head(registry: MemoryRegistry) -> None:
     await append(registry, "before")  # records were not chained yet
     early = await append(registry, "A", "B", chained=True, at=10)

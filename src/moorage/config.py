@@ -11,11 +11,11 @@ import dataclasses
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
 from moorage.access.organization_table import (
@@ -31,8 +31,12 @@ from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisco
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Network = IPv4Network | IPv6Network
 Value = TypeVar("Value", bool, int, str)
+Table = TypeVar("Table", bound="DataclassInstance")
 
 DEFAULT_PORT = 5050
 NONE = "none"
@@ -234,7 +238,9 @@ class Settings:
         default="writes",
         metadata={"help": "Which calls go on record: `writes` (and what is refused), `all` or `none`."},
     )
-    audit_days: int = field(default=90, metadata={"help": "Days that records of calls are kept; 0 is for ever."})
+    audit_days: int = field(
+        default=90, metadata={"help": "Days that records of calls are kept; 0 is for ever."}
+    )
     audit_file: Path | None = field(
         default=None, metadata={"help": "File that records of calls are appended to, besides the database."}
     )
@@ -393,16 +399,18 @@ def _from_file(file: Path) -> dict[str, Any]:
         if not isinstance(values["listeners"], list):
             raise InvalidSettings("listeners has to be a list of tables: [[listeners]]")
         tables = enumerate(values["listeners"], 1)
-        values["listeners"] = tuple(PrivateListener.parse(table, number) for number, table in tables)
+        values["listeners"] = tuple(
+            _beside(file, PrivateListener.parse(table, number)) for number, table in tables
+        )
     if "endpoints" in values:
         listeners = {listener.name for listener in values.get("listeners", ())}
         try:
-            values["endpoints"] = tables_in(values["endpoints"], listeners)
+            values["endpoints"] = _all_beside(file, tables_in(values["endpoints"], listeners))
         except EndpointMisconfigured as error:
             raise InvalidSettings(str(error)) from None
     if "event_targets" in values:
         try:
-            values["event_targets"] = targets_in(values["event_targets"])
+            values["event_targets"] = _all_beside(file, targets_in(values["event_targets"]))
         except TargetMisconfigured as error:
             raise InvalidSettings(str(error)) from None
     if "replication_peers" in values:
@@ -416,6 +424,17 @@ def _from_file(file: Path) -> dict[str, Any]:
         except TagFiltersMisconfigured as error:
             raise InvalidSettings(str(error)) from None
     return {**values, "organization": organization}
+
+
+def _beside(file: Path, table: Table) -> Table:
+    """The paths of a table are relative to the file that it stands in."""
+    paths = {item.name: getattr(table, item.name) for item in dataclasses.fields(table)}
+    found = {name: file.parent / path for name, path in paths.items() if isinstance(path, Path)}
+    return dataclasses.replace(table, **found)
+
+
+def _all_beside(file: Path, tables: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(_beside(file, table) for table in tables)
 
 
 def _aliases(table: Any) -> dict[str, Registry]:

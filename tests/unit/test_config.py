@@ -39,7 +39,7 @@ def test_listeners_of_the_file_are_read(tmp_path: Path) -> None:
     )
 
     assert settings.listeners == (
-        PrivateListener("lan", listen="10.0.0.5:5443", tls=True, client_ca=Path("clients.pem")),
+        PrivateListener("lan", listen="10.0.0.5:5443", tls=True, client_ca=tmp_path / "clients.pem"),
         PrivateListener("side", unix=Path("/run/moorage.sock"), allow_uids=(1000, 0)),
         PrivateListener(
             "balancer",

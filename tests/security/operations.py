@@ -9,9 +9,11 @@ from typing import Any
 
 from moorage.aws.operation import OPERATIONS
 from moorage.aws.shapes import SERVICES, load
-from moorage.server import app  # noqa: F401  # imports what registers the operations
+from moorage.server.app import load_operations
 
 from .calling import REGION, model_of
+
+load_operations()
 
 ABSENT = "absent/matrix"
 DIGEST = "sha256:" + "0" * 64

@@ -56,7 +56,7 @@ class Limits:
     strict_immutable: bool = False
     aws_quotas: bool = False
     names_denying_policy: bool = False
-    """To callers of the account that the policy is in (AWS does since 2026; parsers of older texts are none the worse)."""
+    """To callers of the account that the policy is in (AWS does since 2026; parsers of older texts do not mind)."""
 
 
 class ArrivingLayer(Arriving, Protocol):

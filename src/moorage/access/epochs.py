@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 
 from moorage.store.db.api import Database, Transaction
 
-
 _OVERLAP = 1_000
 """Numbers looked at again: a transaction that took one may commit after others that took later ones."""
 

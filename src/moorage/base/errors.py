@@ -293,7 +293,9 @@ class DigestMismatch(MoorageError):
 
 
 class InvalidDigest(MoorageError):
-    template = "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest' ({digest})"
+    template = (
+        "Invalid parameter at 'digest' failed to satisfy constraint: 'must be a sha256 or sha512 digest' ({digest})"
+    )
 
 
 class SizeInvalid(MoorageError):
@@ -408,7 +410,9 @@ class UnknownOperation(MoorageError):
 
 
 class UnsupportedOperation(MoorageError):
-    template = "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
+    template = (
+        "The operation {service}:{operation} is known but not built yet; docs/api/missing.md lists what is missing"
+    )
 
 
 class RequestEntityTooLarge(MoorageError):
@@ -623,7 +627,9 @@ class NameInvalid(MoorageError):
 
 
 class TagInvalid(MoorageError):
-    template = "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
+    template = (
+        "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression '{pattern}''"
+    )
 
 
 class PageSizeInvalid(MoorageError):

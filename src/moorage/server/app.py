@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import uvicorn
 
 from moorage.access import downloads, paging, passwords, sessions
-from moorage.access import operations as access_operations
 from moorage.access.authorizer import Authorizer
 from moorage.access.bearers import Bearers
 from moorage.access.call import Limits, Result, Services
@@ -44,7 +44,6 @@ from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
-from moorage.registry import operations as registry_operations
 from moorage.registry.events.delivery import KIND as DELIVERIES
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.outbox import Dispatcher
@@ -77,8 +76,6 @@ from moorage.store.jobs.queue import Jobs
 
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
-OPERATIONS = (*access_operations.MODULES, *registry_operations.MODULES)
-"""What answers AWS calls; importing them has registered them."""
 _TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE, sessions.PURPOSE)
 
 
@@ -245,6 +242,14 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await images_job.write_pulls(installation.services)
 
 
+def load_operations() -> tuple[ModuleType, ...]:
+    """Register what answers AWS calls. A third of all that is imported: it is done when the ports are open already."""
+    from moorage.access import operations as access_operations
+    from moorage.registry import operations as registry_operations
+
+    return (*access_operations.MODULES, *registry_operations.MODULES)
+
+
 class Application:
     """ASGI, with the connection as an extension: bodies are received and blobs sent past the ASGI messages (D14)."""
 
@@ -265,6 +270,7 @@ class Application:
             self._recorder,
             self.audit,
             self.metrics,
+            asyncio.get_running_loop().run_in_executor(None, load_operations),
         )
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)

@@ -12,10 +12,12 @@ registry (`/v2/`)        AWS (`/`)
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from moorage.access.authorize import authorize
@@ -84,13 +86,21 @@ class Identification:
 
 class Pipeline:
     def __init__(
-        self, services: Services, identify: Identification, recorder: Recorder, audit: Audit, metrics: Metrics
+        self,
+        services: Services,
+        identify: Identification,
+        recorder: Recorder,
+        audit: Audit,
+        metrics: Metrics,
+        operations: asyncio.Future[Any],
     ) -> None:
+        """`operations` is done when all that answers AWS calls is registered."""
         self._services = services
         self._identify = identify
         self._recorder = recorder
         self._audit = audit
         self._metrics = metrics
+        self._operations = operations
         self._kept = KeptAnswers()
 
     async def answer(self, request: Request, request_id: str) -> Reply:
@@ -166,6 +176,8 @@ class Pipeline:
             raise MethodNotAllowed(method=request.method, allowed="GET, POST")
         target = request.header(b"x-amz-target")
         body = await request.body.read(AWS_BODY_MAX)
+        if not self._operations.done():  # in the first moments
+            await asyncio.shield(self._operations)
         # 1
         addressed = _TARGETS.get((target or "").rpartition(".")[0])
         text = body if request.method == "POST" else request.raw_query

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlparse
 
 from moorage.store.db import migrations
 from moorage.store.db.connect import connect
@@ -207,3 +208,21 @@ def test_nodes_that_start_at_once_apply_the_schema_once(postgres_url: str, state
     asyncio.run(scenario())
 
     assert stored_version(postgres_url) == NEWEST
+
+
+MIGRATIONS = sorted(migrations.FOLDER.glob("*/*.sql"))
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_migrations_are_split_as_a_parser_of_sql_splits_them(path: Path) -> None:
+    from moorage.store.db.upgrade import statements_in  # loads the tool, which another test looks for
+
+    text = path.read_text(encoding="utf-8")
+    parsed = [_bare(statement) for statement in sqlparse.split(text)]
+
+    assert [_bare(statement) for statement in statements_in(text)] == [each for each in parsed if each]
+
+
+def _bare(statement: str) -> str:
+    """Without comments, which either splitter may give to the statement before or after, and the semicolon."""
+    return " ".join(sqlparse.format(statement, strip_comments=True).strip().rstrip(";").split())

@@ -8,8 +8,10 @@ from typing import Any
 import botocore.session
 import pytest
 
-import moorage.server.app  # noqa: F401  # registers what is built
 from moorage.aws.operation import OPERATIONS
+from moorage.server.app import load_operations
+
+load_operations()
 
 MODELS = {
     name: botocore.session.Session().get_service_model(name)

@@ -1,6 +1,7 @@
 """Where a lazy implementation of Amazon ECR's API falls (ECR API reference, "20 traps"), each named after its trap.
 
-Those of lifecycle policies (9 to 12) and of the archive (17) are in `test_lifecycle.py`; scanning (14 to 16) is not built.
+Those of lifecycle policies (9 to 12) and of the archive (17) are in `test_lifecycle.py`; scanning (14 to 16) comes
+later.
 """
 
 from __future__ import annotations

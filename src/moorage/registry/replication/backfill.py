@@ -27,7 +27,7 @@ from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.replication import statuses
 from moorage.registry.replication.calls import call_in
 from moorage.registry.replication.copying import Means, failure_code, settle
-from moorage.registry.replication.tag_filters import wants
+from moorage.registry.replication.wanted import wants
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Reads, Row, UniqueViolation, Values

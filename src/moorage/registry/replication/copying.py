@@ -24,7 +24,8 @@ from moorage.registry.replication.below import closure, target_of
 from moorage.registry.replication.calls import call_in
 from moorage.registry.replication.layers import LayerCopies
 from moorage.registry.replication.sending import Sender, Source
-from moorage.registry.replication.tag_filters import TagFilters, wants
+from moorage.registry.replication.tag_filters import TagFilters
+from moorage.registry.replication.wanted import wants
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.templates.creation import context_of, make_repository

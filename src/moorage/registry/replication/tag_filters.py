@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moorage.base.addresses import Registry
-from moorage.base.digest import Digest
 from moorage.base.names import is_account_id, is_region
-from moorage.registry.account.filters import wildcard_matches
-from moorage.registry.images import find
-from moorage.registry.repositories.repository import Repository
-from moorage.store.db.api import Reads
 
 TagFilters = Mapping[Registry, Sequence[str]]
 """A destination that is not in it takes every tag."""
 MOST = 100
 _PATTERN = re.compile(r"[A-Za-z0-9_.*-]{1,128}")
-_FALLBACK = re.compile(r"sha256-([0-9a-f]{64})(?:\..*)?")
 
 
 class TagFiltersMisconfigured(Exception):
@@ -45,25 +39,3 @@ def filters_in(table: Any) -> TagFilters:
                 )
         filters[Registry(account, region)] = tuple(patterns)
     return filters
-
-
-async def wants(
-    filters: TagFilters, reads: Reads, source: Repository, to: Registry, tag: str, subject: Digest | None
-) -> bool:
-    """A tag that matches; and what refers to an image that has such a tag, by its manifest or the name of its tag."""
-    patterns = filters.get(to)
-    if patterns is None or _matches(patterns, [tag]):
-        return True
-    subject = subject or subject_of(tag)
-    image = await find.by_digest(reads, source, subject) if subject is not None else None
-    return image is not None and _matches(patterns, await find.tags_of(reads, image))
-
-
-def subject_of(tag: str) -> Digest | None:
-    """What clients without the referrers API say by a tag: `sha256-HEX`, cosign with `.sig` after it."""
-    match = _FALLBACK.fullmatch(tag)
-    return Digest.parse(f"sha256:{match[1]}") if match else None
-
-
-def _matches(patterns: Sequence[str], tags: Iterable[str]) -> bool:
-    return any(tag and wildcard_matches(pattern, tag) for tag in tags for pattern in patterns)

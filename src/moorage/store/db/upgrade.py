@@ -7,6 +7,7 @@ host name in its log, because asking fails under an unknown uid, and waits for D
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from yoyo.backends.base import DatabaseBackend
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.backends.core.sqlite3 import SQLiteBackend
 from yoyo.connections import DatabaseURI
-from yoyo.migrations import Migration, MigrationList, default_migration_table
+from yoyo.migrations import Migration, MigrationList, StepCollector, default_migration_table
 
 from moorage.store.db.migrations import version_of
 
@@ -38,9 +39,27 @@ def upgrade_postgres(url: str, known: Sequence[Path]) -> None:
 
 
 def _apply(backend: _Backend, known: Sequence[Path]) -> None:
-    found = MigrationList([Migration(path.stem, str(path), str(path.parent)) for path in known])
+    found = MigrationList([_OwnMigration(path.stem, str(path), str(path.parent)) for path in known])
     with backend, backend.lock():
         backend.apply_migrations(backend.to_apply(found))
+
+
+def statements_in(text: str) -> list[str]:
+    """Of a migration: each ends with a semicolon at the end of a line, and none has one inside."""
+    return [statement.strip() for statement in re.split(r";[ \t]*(?:--[^\n]*)?\n", text + "\n") if statement.strip()]
+
+
+class _OwnMigration(Migration):  # type: ignore[misc]  # yoyo has no types.
+    """yoyo parses SQL to split it: 20 ms a file, a fifth of the first start. Ours need no parser."""
+
+    def load(self) -> None:
+        if self.loaded:
+            return
+        collector = StepCollector(migration=self)
+        for statement in statements_in(Path(self.path).read_text(encoding="utf-8")):
+            collector.add_step(statement, None)
+        self._depends: set[Migration] = set()
+        self.steps = collector.create_steps(self.use_transactions)
 
 
 class _Backend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no types.

@@ -10,7 +10,8 @@ import pytest
 from moorage.base.digest import Digest
 from moorage.registry.images.push import push_image
 from moorage.registry.replication import backfill
-from moorage.registry.replication.tag_filters import TagFiltersMisconfigured, filters_in, subject_of
+from moorage.registry.replication.tag_filters import TagFiltersMisconfigured, filters_in
+from moorage.registry.replication.wanted import subject_of
 
 from ..memory import in_memory
 from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of

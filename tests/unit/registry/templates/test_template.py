@@ -114,9 +114,10 @@ async def test_a_creation_that_fails_leaves_nothing(registry: MemoryRegistry) ->
     async def fail(*_: object) -> None:
         raise LookupError
 
-    with pytest.MonkeyPatch.context() as patched, pytest.raises(LookupError):
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(lifecycle, "store", fail)
-        await make_repository(registry.call, "team/app", "CREATE_ON_PUSH")
+        with pytest.raises(LookupError):
+            await make_repository(registry.call, "team/app", "CREATE_ON_PUSH")
 
     assert registry.count("repositories") == 0
     assert registry.count("resource_policies") == 0

@@ -26,6 +26,7 @@ SAMPLES = {
     "cluster-[2-7a-zA-Z]{11,16}": "cluster-abcdefghijk",
     r"^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$": "arn:aws:iam::123456789012:role/a",
     r"^([a-z]+-){2,3}\d+$": "us-east-1",
+    r"^([a-z]+-)+\d+$": "us-east-1",
     r"^([A-Za-z0-9\-]+)\.([A-Za-z0-9\-]+)(\.[A-Za-z0-9\-]+)+$": "a.b.example",
     "^https://[a-zA-Z0-9.-]+$": "https://example.com",
     r"^(/[a-zA-Z0-9\/_-]+/kms/xks/v\d{1,2})$|^(/kms/xks/v\d{1,2})$": "/kms/xks/v1",

@@ -8,7 +8,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,13 @@ from ..conftest import Run, Server, ecr_password, running, until
 
 SECONDS = 10
 Lookup = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose records are these tests' own: pages of fifty do not hold what a whole session does."""
+    with running(tmp_path_factory.mktemp("audit")) as server:
+        yield server
 
 
 @pytest.fixture

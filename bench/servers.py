@@ -102,6 +102,12 @@ class Running:
             ecr(self).create_repository(repositoryName=name)
 
 
+def _environment() -> dict[str, str]:
+    """With compiled bytecode, as an installed package has it, whatever this shell says."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"OTEL_TRACES_EXPORTER": "none"}
+
+
 @contextlib.contextmanager
 def started(kind: Kind, data: Path) -> Iterator[Running]:
     """Start it on `data` (made where missing), wait for the first answer, and end it by its pid afterwards.
@@ -115,9 +121,7 @@ def started(kind: Kind, data: Path) -> Iterator[Running]:
     command = _command(kind, data, port)
     with log.open("w") as output:
         began = time.monotonic()
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"}
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=_environment())
     try:
         _wait(process, port, log)
         took = time.monotonic() - began

@@ -291,6 +291,7 @@ class Exchange:
         self.body.abandon()
         await connection.flow.drain()
         if cycle.disconnected or connection.transport.is_closing():
+            cycle.disconnected = True  # uvicorn would complain that nobody answered
             _close(reply)
             return
         closes = self._closes()

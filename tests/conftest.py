@@ -161,7 +161,8 @@ def until(seconds: float, otherwise: str) -> Iterator[None]:
 def plain_environment() -> dict[str, str]:
     """The environment without what would lead a client away from loopback, or to another registry's keys."""
     foreign = ("AWS_", "CONTAINERS_", "DOCKER_", "HELM_", "OCI_", "REGISTRY_", "SSL_CERT_")
-    named = {"CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "STORAGE_DRIVER"}
+    # Servers run with compiled bytecode, as an installed package has it: their starts are timed.
+    named = {"CURL_CA_BUNDLE", "PYTHONDONTWRITEBYTECODE", "REQUESTS_CA_BUNDLE", "STORAGE_DRIVER"}
     kept = {
         name: value
         for name, value in os.environ.items()

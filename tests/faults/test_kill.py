@@ -127,9 +127,11 @@ class Campaign:
         assert server.stop() == 0
 
     def _live_and_die(self, plan: Plan) -> None:
+        is_restart = (self.data / "moorage.db").exists()  # the first start makes it, and is timed elsewhere
         server = self._start(plan)
         if server is not None:
-            self.restarts.append(server.started_s)
+            if is_restart:
+                self.restarts.append(server.started_s)
             wire = self._wire(server)
             try:
                 if plan.since == "upload":

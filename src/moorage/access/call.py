@@ -78,7 +78,7 @@ class Upstreams(Protocol):
     """The pull-through cache, as those who answer pulls see it."""
 
     async def image(self, call: Call, name: str, reference: str) -> bool:
-        """Bring an image that is not here, by tag or digest. False: no rule is for it, or it is here after all.
+        """Bring an image that is not here, by tag or digest. True: look again, False: no rule is for it.
 
         Raise ECR's errors for what the caller may not, and for what the upstream registry has not or does not give.
         """

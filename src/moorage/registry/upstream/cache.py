@@ -125,7 +125,7 @@ class PullThrough:
             return False
         repository = await _find(call, name)
         if repository is not None and await _is_here(call, repository, wanted):
-            return False
+            return True  # it came since the caller looked: commits are another thread's
         # 2
         await _check_rights(call, repository, wanted)
         if self._missing.get(wanted, 0) > call.now:
@@ -136,6 +136,9 @@ class PullThrough:
 
     async def _import(self, call: Call, rule: Rule, wanted: _Wanted) -> None:
         try:
+            repository = await _find(call, wanted.name)
+            if repository is not None and await _is_here(call, repository, wanted):
+                return  # the flight before this one brought it, while the rights were looked up
             # 4
             client, source = await self._source(call, rule, wanted.name)
             fetched = await client.manifest(source, wanted.reference, call.limits.manifest_bytes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +25,9 @@ from moorage.base.errors import (
     UpstreamTooManyRequests,
     UpstreamUnavailable,
 )
+from moorage.base.http import Body, Request
+from moorage.oci import manifests
+from moorage.oci.target import Target
 from moorage.registry.images import find
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
@@ -35,6 +40,8 @@ from moorage.registry.upstream.reach import Reach
 from moorage.registry.upstream.rules import Rule
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
+from moorage.store.db.api import Database, Row, Value
+from moorage.store.db.sqlite import SqliteDatabase
 
 from ..memory import call_of, in_memory
 from ..registry import ACCOUNT, MANIFEST_TYPE, MemoryRegistry, image_of
@@ -171,6 +178,59 @@ async def test_many_who_ask_for_the_same_image_cost_one_request(registry: Memory
 
     await asyncio.gather(*(cache.image(registry.call, NAME, "12") for _ in range(50)))
 
+    assert upstream.asked == ["GET library/debian:12"]
+
+
+def pull() -> Request:
+    return Request("GET", "", b"", b"", [], cast("Body", None))
+
+
+class Late:
+    """A database whose next answer about a tag is from before the last commit, which another thread makes."""
+
+    def __init__(self, db: SqliteDatabase) -> None:
+        self._db = db
+        self._is_late = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    async def one(self, statement: str, values: Mapping[str, Value] = MappingProxyType({})) -> Row | None:
+        if statement == "images.by_tag" and self._is_late:
+            self._is_late = False
+            return None
+        return await self._db.one(statement, values)
+
+
+@in_memory
+async def test_who_looks_just_before_an_image_has_come_gets_it(registry: MemoryRegistry) -> None:
+    upstream, cache = await caching(registry)
+    await cache.image(registry.call, NAME, "12")
+    registry.services = replace(registry.services, db=cast("Database", Late(registry.db)))
+
+    got = await manifests.get(registry.call, Target(NAME, "12"), pull())
+
+    assert got.body == IMAGE
+    assert upstream.asked == ["GET library/debian:12"]
+
+
+@in_memory
+async def test_who_asks_just_when_an_image_has_come_does_not_ask_upstream(registry: MemoryRegistry) -> None:
+    upstream, cache = await caching(registry)
+    allows = asyncio.Event()
+
+    async def slowly(*_: Any) -> bool:
+        await allows.wait()
+        return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("moorage.registry.upstream.cache.allows", slowly)
+        late = asyncio.create_task(cache.image(registry.call, NAME, "12"))
+        await asyncio.sleep(0)
+    await cache.image(registry.call, NAME, "12")
+    allows.set()
+
+    assert await late
     assert upstream.asked == ["GET library/debian:12"]
 
 
@@ -314,7 +374,7 @@ async def test_a_tag_that_was_pushed_here_is_none_of_the_cache(registry: MemoryR
     registry.pass_time(25 * HOUR)
 
     assert await freshen(registry, cache, "own") == 0
-    assert not await cache.image(registry.call, NAME, "own")
+    assert await cache.image(registry.call, NAME, "own")
 
     assert not upstream.asked
 
@@ -326,7 +386,7 @@ async def test_a_digest_that_is_here_is_never_asked_for_again(registry: MemoryRe
     upstream.asked = []
     registry.pass_time(1_000 * HOUR)
 
-    assert not await cache.image(registry.call, NAME, str(Digest.of(IMAGE)))
+    assert await cache.image(registry.call, NAME, str(Digest.of(IMAGE)))
 
     assert not upstream.asked
 
@@ -504,7 +564,8 @@ async def test_an_archived_image_is_not_brought_back_by_a_pull(registry: MemoryR
     registry.db._writer.execute("UPDATE images SET status = 'ARCHIVED'")
     upstream.asked = []
 
-    assert not await cache.image(registry.call, NAME, "12")
+    with pytest.raises(ManifestUnknown):
+        await manifests.get(registry.call, Target(NAME, "12"), pull())
 
     assert not upstream.asked
 

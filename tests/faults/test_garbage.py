@@ -16,13 +16,9 @@ import pytest
 
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    BlobUnknown,
-    LayerReferenced,
-    LayersNotFound,
-    RepositoryAlreadyExists,
-    RepositoryNotFound,
-)
+from moorage.base.errors.images import LayersNotFound
+from moorage.base.errors.layers import BlobUnknown, LayerReferenced
+from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotFound
 from moorage.registry.images import delete, find
 from moorage.registry.images import job as images_job
 from moorage.registry.repositories import repository as repositories
@@ -126,7 +122,9 @@ class World:
                 return
 
     async def ask(self) -> None:
-        await layers.find(self.registry.call, await self._repository(), Digest.of(self.source.choice(CONTENTS)))
+        await layers.find(
+            self.registry.call, await self._repository(), Digest.of(self.source.choice(CONTENTS))
+        )
 
     async def delete_image(self) -> None:
         if self.images:
@@ -142,7 +140,9 @@ class World:
         await delete.remove_tag(self.registry.call, await self._repository(), self.source.choice(TAGS))
 
     async def delete_blob(self) -> None:
-        await layers.remove(self.registry.call, await self._repository(), Digest.of(self.source.choice(CONTENTS)))
+        await layers.remove(
+            self.registry.call, await self._repository(), Digest.of(self.source.choice(CONTENTS))
+        )
 
     async def delete_repository(self) -> None:
         if self.repositories:
@@ -153,7 +153,12 @@ class World:
     # What goes on beside them
 
     async def collect(self) -> None:
-        jobs = [uploads_job.collect, images_job.purge, uploads_job.expire_sessions, uploads_job.remove_doomed_files]
+        jobs = [
+            uploads_job.collect,
+            images_job.purge,
+            uploads_job.expire_sessions,
+            uploads_job.remove_doomed_files,
+        ]
         await self.source.choice(jobs)(self.registry.services)
 
     async def turn_clock(self) -> None:
@@ -181,12 +186,19 @@ class World:
             await job(self.registry.services)
         await self.check_all()
         read = self.registry.db._reader.execute
-        live = [self.pushed[str(Digest.unpack(packed))] for (packed,) in read("SELECT digest FROM images").fetchall()]
+        live = [
+            self.pushed[str(Digest.unpack(packed))]
+            for (packed,) in read("SELECT digest FROM images").fetchall()
+        ]
         blobs = read("SELECT id, digest FROM blobs").fetchall()
-        assert {packed for _, packed in blobs} == {Digest.of(each).packed for contents in live for each in contents}
+        assert {packed for _, packed in blobs} == {
+            Digest.of(each).packed for contents in live for each in contents
+        }
         assert set(self.registry.files.committed) == {blob for blob, _ in blobs}
         assert not self.registry.files.partial
-        assert [self.registry.count(table) for table in ("candidates", "doomed_files", "uploads", "purges")] == [0] * 4
+        assert [
+            self.registry.count(table) for table in ("candidates", "doomed_files", "uploads", "purges")
+        ] == [0] * 4
 
     async def _check(self, repository: int, digest: str) -> None:
         """Unless it is deleted while we look."""
@@ -201,7 +213,9 @@ class World:
             assert await self.registry.pull_layer(found, Digest.of(content)) == content
 
     async def _put(self, repository: Repository, contents: list[bytes]) -> None:
-        digest = str(await self.registry.push_manifest(repository, image_of(contents), self.source.choice(TAGS)))
+        digest = str(
+            await self.registry.push_manifest(repository, image_of(contents), self.source.choice(TAGS))
+        )
         self.pushed[digest] = contents
         key = (repository.id, digest)
         if key not in self.doomed and self._alive(repository.id):
@@ -221,5 +235,3 @@ class World:
 
     def _contents(self) -> list[bytes]:
         return self.source.sample(CONTENTS, self.source.randrange(1, 5))
-
-

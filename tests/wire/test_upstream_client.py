@@ -14,7 +14,7 @@ import pytest
 
 from moorage.base.clock import SECOND
 from moorage.base.digest import Digest
-from moorage.base.errors import (
+from moorage.base.errors.upstream import (
     UpstreamAccessDenied,
     UpstreamImageUnknown,
     UpstreamTooManyRequests,

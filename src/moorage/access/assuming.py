@@ -16,7 +16,7 @@ from moorage.access.identities import entity as entities
 from moorage.access.identities.entity import Entity
 from moorage.access.policies.compile import Policy, compile_policy
 from moorage.access.policies.document import MalformedPolicy
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 
 _ROLE = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/(?:[\x21-\x7e]*/)?(?P<name>[\w+=,.@-]{1,64})")
 

@@ -9,7 +9,7 @@ from moorage.access.call import Call
 from moorage.access.grants import account_of
 from moorage.access.policies.decide import Decision
 from moorage.access.policies.denial import because
-from moorage.base.errors import AccessDenied
+from moorage.base.errors.access import AccessDenied
 
 _AS_BEFORE = Decision(allowed=True)
 

@@ -9,7 +9,7 @@ from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import SECOND
 from moorage.base.digest import Digest
-from moorage.base.errors import AccessDenied, TokenExpired
+from moorage.base.errors.access import AccessDenied, TokenExpired
 from moorage.keys.tokens import TokenRefused
 
 PURPOSE = "download"

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from moorage.access.call import Call
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.keys.tokens import TokenRefused
 
 DEFAULT_PAGE = 100

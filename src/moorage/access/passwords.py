@@ -18,7 +18,7 @@ from moorage.access.call import Call
 from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
 from moorage.base.clock import SECOND
-from moorage.base.errors import TokenExpired, Unauthorized
+from moorage.base.errors.access import TokenExpired, Unauthorized
 from moorage.keys.tokens import TokenRefused, Tokens
 
 USER = "AWS"

@@ -14,7 +14,8 @@ from moorage.access.call import Call
 from moorage.access.identities import trust
 from moorage.access.policies.compile import compile_policy
 from moorage.access.policies.document import MalformedPolicy, names_only, parse
-from moorage.base.errors import InvalidParameter, MalformedPolicyDocument
+from moorage.base.errors.identities import MalformedPolicyDocument
+from moorage.base.errors.requests import InvalidParameter
 from moorage.store.db.api import Reads, Transaction
 
 _MEMBER = "PolicyText"

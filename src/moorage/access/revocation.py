@@ -16,7 +16,7 @@ from moorage.access.identities import keys
 from moorage.access.identities.entity import Entity
 from moorage.access.identities.keys import OwnedKey
 from moorage.base.clock import HOUR
-from moorage.base.errors import NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
 from moorage.store.db.api import Database
 
 LONGEST_SESSION_US = 36 * HOUR

@@ -15,7 +15,7 @@ from moorage.access.policies.decide import Asked, Caller, PolicySet, decide
 from moorage.access.policies.document import MalformedPolicy
 from moorage.access.principals import Session, principal_of
 from moorage.base.clock import HOUR
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 
 ECR = "ecr.amazonaws.com"
 PULL_THROUGH_CACHE = "pullthroughcache.ecr.amazonaws.com"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from moorage.access.principals import Session
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 
 MOST = 50
 RESERVED = "aws:"

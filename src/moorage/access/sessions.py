@@ -26,7 +26,8 @@ from moorage.access.identities.entity import Entity
 from moorage.access.identities.ids import new_id
 from moorage.access.principals import Principal, Session, principal_of, root_of
 from moorage.base.clock import SECOND, Clock
-from moorage.base.errors import ExpiredToken, PackedPolicyTooLarge, UnrecognizedClient
+from moorage.base.errors.access import ExpiredToken, UnrecognizedClient
+from moorage.base.errors.identities import PackedPolicyTooLarge
 from moorage.keys.tokens import TokenRefused, Tokens
 from moorage.store.db.api import Database
 

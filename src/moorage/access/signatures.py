@@ -16,7 +16,7 @@ from moorage.aws.sigv4 import (
     parse_authorization,
     verify,
 )
-from moorage.base.errors import UnrecognizedClient
+from moorage.base.errors.access import UnrecognizedClient
 from moorage.base.http import Request
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from moorage.base.clock import MINUTE
-from moorage.base.errors import TooManyRequests
+from moorage.base.errors.access import TooManyRequests
 
 _ADDRESSES = 16_384
 

@@ -16,12 +16,9 @@ from moorage.aws.explain import Violation, normalized, violations
 from moorage.aws.model import ListOf, Node, Scalar, Structure, structure_of
 from moorage.aws.query import Tree, form_of, in_order, read_scalar, text_of, tree_of
 from moorage.aws.shapes import Shape
-from moorage.base.errors import (
-    InvalidParameterValue,
-    MissingParameter,
-    MoorageError,
-    Serialization,
-)
+from moorage.base.errors.endpoints import InvalidParameterValue, MissingParameter
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import Serialization
 from moorage.base.http import Reply
 
 S = TypeVar("S", bound=Shape)

@@ -20,7 +20,8 @@ import msgspec
 from moorage.aws.model import ListOf, MapOf, Node, Scalar, Structure, structure_of
 from moorage.aws.patterns import matcher
 from moorage.aws.shapes import Shape
-from moorage.base.errors import InvalidParameter, MoorageError, Serialization, Validation
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import InvalidParameter, Serialization, Validation
 
 S = TypeVar("S", bound=Shape)
 Check = Callable[[Any], bool]

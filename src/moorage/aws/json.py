@@ -10,7 +10,8 @@ import msgspec
 from moorage.aws.explain import convert, pattern_check
 from moorage.aws.model import structure_of
 from moorage.aws.shapes import Shape
-from moorage.base.errors import MoorageError, Serialization
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import Serialization
 from moorage.base.http import Reply
 
 S = TypeVar("S", bound=Shape)

@@ -21,7 +21,8 @@ from typing import Any, TypeVar, get_type_hints, overload
 from moorage.aws import ec2, json, query
 from moorage.aws.resources import Context, Resources, context_of, image_tags_of, resources_of
 from moorage.aws.shapes import SERVICES, Service, Shape, load
-from moorage.base.errors import MoorageError, UnknownOperation, UnsupportedOperation
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import UnknownOperation, UnsupportedOperation
 from moorage.base.http import Reply
 
 Handler = Callable[[Any, Any], Awaitable[Shape]]

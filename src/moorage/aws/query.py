@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl
 from moorage.aws.explain import convert
 from moorage.aws.model import ListOf, MapOf, Node, Scalar, Structure, structure_of
 from moorage.aws.shapes import SERVICES, Shape, load
-from moorage.base.errors import MoorageError, Serialization
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import Serialization
 from moorage.base.http import Reply
 
 S = TypeVar("S", bound=Shape)

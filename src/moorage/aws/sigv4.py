@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from moorage.base.clock import MINUTE, SECOND
-from moorage.base.errors import (
+from moorage.base.errors.access import (
     IncompleteSignature,
     InvalidSignature,
     MissingAuthenticationToken,

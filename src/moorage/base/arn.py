@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.base.names import is_account_id, is_region
 
 

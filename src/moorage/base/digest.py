@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from moorage.base.errors import InvalidDigest
+from moorage.base.errors.layers import InvalidDigest
 
 _ALGORITHMS = {"sha256": (1, 32), "sha512": (2, 64)}
 _BY_NUMBER = {number: name for name, (number, _) in _ALGORITHMS.items()}

@@ -13,7 +13,7 @@ from moorage.access.analysis import VERBS, Finding, UnknownPrincipal, findings
 from moorage.access.grants import StoredGrants
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
-from moorage.base.errors import RepositoryNotFound
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.base.names import is_account_id, is_repository_name
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from moorage.base.digest import Digest
-from moorage.base.errors import InvalidDigest
+from moorage.base.errors.layers import InvalidDigest
 from moorage.cli.lifecycle_repositories import check_names
 from moorage.config import InvalidSettings
 

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import MoorageError, RepositoryNotFound
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.base.names import is_account_id, is_repository_name
 from moorage.cli.output import Failed
 from moorage.config import InvalidSettings, Settings

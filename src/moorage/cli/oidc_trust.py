@@ -12,7 +12,8 @@ from moorage.access.identities import providers
 from moorage.access.identities.providers import Provider
 from moorage.access.web_identity.jwk import NoKeySet, keys_in
 from moorage.base.clock import system_clock
-from moorage.base.errors import EntityAlreadyExists, InvalidInput, LimitExceeded
+from moorage.base.errors.identities import EntityAlreadyExists, InvalidInput
+from moorage.base.errors.images import LimitExceeded
 from moorage.base.names import is_account_id
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from

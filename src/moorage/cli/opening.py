@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from moorage.base.errors import Corrupted, StorageFull
+from moorage.base.errors.ourselves import Corrupted, StorageFull
 from moorage.cli.output import Failed
 from moorage.cli.profile import Profile, move_endpoint, write_profile
 from moorage.config import Settings

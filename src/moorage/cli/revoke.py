@@ -10,7 +10,7 @@ import uvloop
 
 from moorage.access import revocation
 from moorage.base.clock import system_clock
-from moorage.base.errors import MoorageError
+from moorage.base.errors.error import MoorageError
 from moorage.base.names import is_account_id
 from moorage.cli.moments import moment_of, written
 from moorage.cli.opening import clear_errors

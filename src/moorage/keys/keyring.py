@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from moorage.base.clock import Clock
 from moorage.base.digest import Digest
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.frames import BlobKey, NotAuthentic
 from moorage.keys.root import RootKey, RootKeyRefused
 from moorage.keys.wrapping import Field, open_record, seal_record

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FILL_BYTES = 1 << 19

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.buffers import Buffers
 from moorage.keys.frames import (
     FRAME_BYTES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.buffers import Buffers
 from moorage.keys.frames import BlobKey, FrameSealer, frame_count, sealed_size
 from moorage.keys.opened import OpenedBlobs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from moorage.access.call import ArrivingLayer, Call
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown
+from moorage.base.errors.layers import BlobUnknown
 from moorage.base.http import BlobBody, Headers, Reply, Request
 from moorage.oci import ranges
 from moorage.oci.ranges import Span

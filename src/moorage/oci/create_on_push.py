@@ -6,7 +6,7 @@ from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
-from moorage.base.errors import RepositoryNotFound
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.templates import creation, template

@@ -8,50 +8,60 @@ from __future__ import annotations
 
 import msgspec
 
-from moorage.base import errors as e
-from moorage.base.errors import MoorageError
+from moorage.base.errors import (
+    access,
+    endpoints,
+    images,
+    layers,
+    ourselves,
+    repositories,
+    requests,
+    upstream,
+    wire,
+)
+from moorage.base.errors.error import MoorageError
 from moorage.base.http import Reply
 
-# error                        status  code
+# error                               status  code
 _TABLE: dict[type[MoorageError], tuple[int, str]] = {
-    e.AccessDenied:             (403, "DENIED"),
-    e.BadRequest:               (400, "UNSUPPORTED"),
-    e.BlobUnknown:              (404, "BLOB_UNKNOWN"),
-    e.Corrupted:                (500, "UNKNOWN"),
-    e.DigestMismatch:           (400, "DIGEST_INVALID"),
-    e.EndpointRefused:          (403, "DENIED"),
-    e.ImageNotFound:            (404, "MANIFEST_UNKNOWN"),
-    e.ImageTagAlreadyExists:    (400, "TAG_INVALID"),
-    e.InvalidDigest:            (400, "DIGEST_INVALID"),
-    e.KmsFailure:               (403, "DENIED"),
-    e.LayerReferenced:          (405, "UNSUPPORTED"),
-    e.LayersNotFound:           (400, "MANIFEST_BLOB_UNKNOWN"),
-    e.LimitExceeded:            (400, "DENIED"),
-    e.ManifestInvalid:          (400, "MANIFEST_INVALID"),
-    e.ManifestTooLarge:         (413, "MANIFEST_INVALID"),
-    e.ManifestUnknown:          (404, "MANIFEST_UNKNOWN"),
-    e.MethodNotAllowed:         (405, "UNSUPPORTED"),
-    e.NameInvalid:              (400, "NAME_INVALID"),
-    e.PageSizeInvalid:          (400, "PAGINATION_NUMBER_INVALID"),
-    e.PathUnknown:              (404, "NAME_UNKNOWN"),
-    e.RangeNotInOrder:          (416, "BLOB_UPLOAD_INVALID"),
-    e.RangeNotSatisfiable:      (416, "BLOB_UNKNOWN"),
-    e.ReferencedImagesNotFound: (400, "MANIFEST_BLOB_UNKNOWN"),
-    e.RepositoryNotFound:       (404, "NAME_UNKNOWN"),
-    e.RequestEntityTooLarge:    (413, "SIZE_INVALID"),
-    e.SizeInvalid:              (400, "SIZE_INVALID"),
-    e.StorageFull:              (507, "UNKNOWN"),
-    e.TagInvalid:               (400, "TAG_INVALID"),
-    e.TemplateUnusable:         (403, "DENIED"),
-    e.TokenExpired:             (403, "DENIED"),
-    e.TooManyRequests:          (429, "TOOMANYREQUESTS"),
-    e.TooManyTagParameters:     (414, "TAG_INVALID"),
-    e.Unauthorized:             (401, "UNAUTHORIZED"),
-    e.UploadNotFound:           (404, "BLOB_UPLOAD_UNKNOWN"),
-    e.UpstreamAccessDenied:     (403, "DENIED"),
-    e.UpstreamImageUnknown:     (404, "MANIFEST_UNKNOWN"),
-    e.UpstreamTooManyRequests:  (429, "TOOMANYREQUESTS"),
-    e.UpstreamUnavailable:      (503, "UNAVAILABLE"),
+    access.AccessDenied:              (403, "DENIED"),
+    wire.BadRequest:                  (400, "UNSUPPORTED"),
+    layers.BlobUnknown:               (404, "BLOB_UNKNOWN"),
+    ourselves.Corrupted:              (500, "UNKNOWN"),
+    layers.DigestMismatch:            (400, "DIGEST_INVALID"),
+    endpoints.EndpointRefused:        (403, "DENIED"),
+    images.ImageNotFound:             (404, "MANIFEST_UNKNOWN"),
+    images.ImageTagAlreadyExists:     (400, "TAG_INVALID"),
+    layers.InvalidDigest:             (400, "DIGEST_INVALID"),
+    ourselves.KmsFailure:             (403, "DENIED"),
+    layers.LayerReferenced:           (405, "UNSUPPORTED"),
+    images.LayersNotFound:            (400, "MANIFEST_BLOB_UNKNOWN"),
+    images.LimitExceeded:             (400, "DENIED"),
+    images.ManifestInvalid:           (400, "MANIFEST_INVALID"),
+    images.ManifestTooLarge:          (413, "MANIFEST_INVALID"),
+    images.ManifestUnknown:           (404, "MANIFEST_UNKNOWN"),
+    wire.MethodNotAllowed:            (405, "UNSUPPORTED"),
+    wire.NameInvalid:                 (400, "NAME_INVALID"),
+    wire.PageSizeInvalid:             (400, "PAGINATION_NUMBER_INVALID"),
+    wire.PathUnknown:                 (404, "NAME_UNKNOWN"),
+    layers.RangeNotInOrder:           (416, "BLOB_UPLOAD_INVALID"),
+    wire.RangeNotSatisfiable:         (416, "BLOB_UNKNOWN"),
+    images.ReferencedImagesNotFound:  (400, "MANIFEST_BLOB_UNKNOWN"),
+    repositories.RepositoryNotFound:  (404, "NAME_UNKNOWN"),
+    requests.RequestEntityTooLarge:   (413, "SIZE_INVALID"),
+    layers.SizeInvalid:               (400, "SIZE_INVALID"),
+    ourselves.StorageFull:            (507, "UNKNOWN"),
+    wire.TagInvalid:                  (400, "TAG_INVALID"),
+    repositories.TemplateUnusable:    (403, "DENIED"),
+    access.TokenExpired:              (403, "DENIED"),
+    access.TooManyRequests:           (429, "TOOMANYREQUESTS"),
+    wire.TooManyTagParameters:        (414, "TAG_INVALID"),
+    access.Unauthorized:              (401, "UNAUTHORIZED"),
+    layers.UploadNotFound:            (404, "BLOB_UPLOAD_UNKNOWN"),
+    upstream.UpstreamAccessDenied:    (403, "DENIED"),
+    upstream.UpstreamImageUnknown:    (404, "MANIFEST_UNKNOWN"),
+    upstream.UpstreamTooManyRequests: (429, "TOOMANYREQUESTS"),
+    upstream.UpstreamUnavailable:     (503, "UNAVAILABLE"),
 }  # fmt: skip
 
 
@@ -69,11 +79,11 @@ def reply_for(error: MoorageError) -> Reply:
     status, code = _TABLE.get(type(error), (error.status, "UNKNOWN"))
     body = msgspec.json.encode(_Errors([_Error(code, str(error))]))
     headers = [(b"content-type", b"application/json"), (b"x-moorage-error", _one_line(str(error)))]
-    if isinstance(error, e.MethodNotAllowed):
+    if isinstance(error, wire.MethodNotAllowed):
         headers.append((b"allow", str(error.facts["allowed"]).encode()))
-    if isinstance(error, e.RangeNotSatisfiable):
+    if isinstance(error, wire.RangeNotSatisfiable):
         headers.append((b"content-range", b"bytes */%d" % int(str(error.facts["size"]))))
-    if isinstance(error, e.UpstreamTooManyRequests):
+    if isinstance(error, upstream.UpstreamTooManyRequests):
         headers.append((b"retry-after", b"%d" % int(str(error.facts["retry_after"]))))
     return Reply(status, headers, body)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from moorage.access.call import Call
-from moorage.base.errors import PageSizeInvalid
+from moorage.base.errors.wire import PageSizeInvalid
 from moorage.base.http import Reply, Request, reply_json
 from moorage.oci.target import Target
 from moorage.registry.images import find

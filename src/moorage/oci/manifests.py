@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    DigestMismatch,
-    InvalidDigest,
-    ManifestTooLarge,
-    ManifestUnknown,
-    RepositoryNotFound,
-    RequestEntityTooLarge,
-    TagInvalid,
-    TooManyTagParameters,
-)
+from moorage.base.errors.images import ManifestTooLarge, ManifestUnknown
+from moorage.base.errors.layers import DigestMismatch, InvalidDigest
+from moorage.base.errors.repositories import RepositoryNotFound
+from moorage.base.errors.requests import RequestEntityTooLarge
+from moorage.base.errors.wire import TagInvalid, TooManyTagParameters
 from moorage.base.http import Reply, Request
 from moorage.base.names import TAG_PATTERN, is_tag
 from moorage.oci.create_on_push import find_or_create

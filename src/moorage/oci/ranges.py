@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from moorage.base.errors import BadRequest, RangeNotSatisfiable
+from moorage.base.errors.wire import BadRequest, RangeNotSatisfiable
 
 RANGES_MAX = (
     1_024  # containers/storage asks for so many for zstd:chunked; more is answered 400, "ask for fewer"

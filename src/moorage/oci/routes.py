@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from moorage.access.call import Call
-from moorage.base.errors import MethodNotAllowed, NameInvalid, PathUnknown
+from moorage.base.errors.wire import MethodNotAllowed, NameInvalid, PathUnknown
 from moorage.base.http import Reply, Request
 from moorage.base.names import is_repository_name
 from moorage.oci import blobs, listing, manifests, uploads

@@ -12,7 +12,8 @@ from moorage.access.authorize import allows, authorize
 from moorage.access.call import Call
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import ALGORITHMS, Digest
-from moorage.base.errors import BadRequest, InvalidDigest, RangeNotInOrder, SizeInvalid, UploadNotFound
+from moorage.base.errors.layers import InvalidDigest, RangeNotInOrder, SizeInvalid, UploadNotFound
+from moorage.base.errors.wire import BadRequest
 from moorage.base.http import Reply, Request
 from moorage.keys.receiving import OpenUpload
 from moorage.oci.create_on_push import find_or_create

@@ -35,7 +35,7 @@ from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, SECOND, system_clock
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.base.http import Arrival, Headers, Request
 from moorage.config import InvalidSettings, Settings, host_and_port
 from moorage.keys.keyring import Keyring
@@ -53,6 +53,7 @@ from moorage.registry.images import job as images_job
 from moorage.registry.replication.job import Replicator
 from moorage.registry.upstream.cache import PullThrough
 from moorage.registry.upstream.client import UpstreamClient
+from moorage.registry.upstream.sources import Sources
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
@@ -114,9 +115,8 @@ async def opened(
     identity_providers = Egress(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
-    upstreams = PullThrough(
-        settings.upstream_reach, lambda rules: UpstreamClient(Egress(rules), system_clock)
-    )
+    sources = Sources(settings.upstream_reach, lambda rules: UpstreamClient(Egress(rules), system_clock))
+    upstreams = PullThrough(sources)
     try:
         keys = Keyring(db, root, system_clock)
         epochs = Epochs(db)
@@ -202,9 +202,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await installation.credentials.claimed()
         services, delivery = installation.services, open_delivery(settings)
         await delivery.begin(services)
-        replicator = Replicator(
-            settings.replication_peers, settings.replication_tags, services.clock
-        )
+        replicator = Replicator(settings.replication_peers, settings.replication_tags, services.clock)
         handlers = {
             **schedule.HANDLERS,
             **schedule.replication(replicator),

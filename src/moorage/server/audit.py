@@ -24,21 +24,19 @@ from moorage.aws.operation import Operation
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import HOUR
-from moorage.base.errors import (
+from moorage.base.errors.access import (
     AccessDenied,
-    EndpointRefused,
     ExpiredToken,
-    IdentityTokenExpired,
-    IDPRejectedClaim,
     IncompleteSignature,
-    InvalidIdentityToken,
     InvalidSignature,
     MissingAuthenticationToken,
-    MoorageError,
     TokenExpired,
     Unauthorized,
     UnrecognizedClient,
 )
+from moorage.base.errors.endpoints import EndpointRefused
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.identities import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
 from moorage.base.http import Reply, Request
 from moorage.oci.routes import Route
 from moorage.oci.target import Target

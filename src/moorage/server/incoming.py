@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from moorage.base.errors import RequestEntityTooLarge
+from moorage.base.errors.requests import RequestEntityTooLarge
 
 BATCH_BYTES = 512 << 10  # eight frames: what one pass of sealing writes at once
 BUFFERS = 3  # of one upload: one being sealed, one full, one filling

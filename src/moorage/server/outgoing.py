@@ -13,7 +13,7 @@ import select
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.base.http import Arriving, BlobBody
 from moorage.server.channels import Channel
 

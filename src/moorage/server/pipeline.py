@@ -37,21 +37,13 @@ from moorage.aws.shapes import SERVICES
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    EndpointRefused,
-    IdentityTokenExpired,
-    IDPRejectedClaim,
-    InvalidIdentityToken,
-    InvalidSignature,
-    MethodNotAllowed,
-    MoorageError,
-    PathUnknown,
-    Server,
-    TokenExpired,
-    Unauthorized,
-    UnknownOperation,
-    UnrecognizedClient,
-)
+from moorage.base.errors.access import InvalidSignature, TokenExpired, Unauthorized, UnrecognizedClient
+from moorage.base.errors.endpoints import EndpointRefused
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.identities import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
+from moorage.base.errors.ourselves import Server
+from moorage.base.errors.requests import UnknownOperation
+from moorage.base.errors.wire import MethodNotAllowed, PathUnknown
 from moorage.base.http import Arrival, Headers, Reply, Request
 from moorage.oci import blobs, errors, manifests
 from moorage.oci.challenge import challenge
@@ -183,7 +175,10 @@ class Pipeline:
         text = body if request.method == "POST" else request.raw_query
         signer = await self._signer(request, body, text, addressed)
         if signer is not None:
-            seen.principal, seen.registry = signer.principal, Registry(signer.principal.account, signer.region)
+            seen.principal, seen.registry = (
+                signer.principal,
+                Registry(signer.principal.account, signer.region),
+            )
         # 2
         form = dict(form_of(text)) if target is None else {}
         operation = seen.operation = find_operation(target, form.get("Action"), form.get("Version"))

@@ -24,7 +24,10 @@ from moorage.aws import query
 from moorage.aws.operation import Operation, find_operation, refusal
 from moorage.aws.shapes import SERVICES, load
 from moorage.aws.sigv4 import SignedParts, SigningKeys, check_service, parse_authorization, verify
-from moorage.base.errors import InvalidLayerPart, InvalidSignature, MoorageError, RepositoryNotFound
+from moorage.base.errors.access import InvalidSignature
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.layers import InvalidLayerPart
+from moorage.base.errors.repositories import RepositoryNotFound
 
 Example = Callable[[Any], Any]
 

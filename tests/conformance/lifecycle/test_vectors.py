@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.lifecycle.evaluate import DAY, ImageFacts, evaluate, without_waiting
 from moorage.registry.lifecycle.policy import parse
 

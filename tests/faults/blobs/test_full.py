@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.keys.frames import BlobKey
 from moorage.keys.sealed import SealedBlobs
 from moorage.store.blobs.disk import DiskBlobs
@@ -21,7 +21,9 @@ MIB = 1 << 20
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting needs root")
     yield tmp_path

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.frames import BlobKey
 from moorage.keys.sealed import SealedBlobs
 from moorage.store.blobs import disk
@@ -36,7 +36,9 @@ def test_killed_at_any_moment_a_committed_blob_is_whole_or_absent(tmp_path: Path
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("seed", range(20))
-def test_killed_at_a_system_call_a_committed_blob_is_whole_or_absent(tmp_path: Path, seed: int, is_done: bool) -> None:
+def test_killed_at_a_system_call_a_committed_blob_is_whole_or_absent(
+    tmp_path: Path, seed: int, is_done: bool
+) -> None:
     DiskBlobs(tmp_path)
     fatal = random.Random(f"{seed} {is_done}").randrange(1, 60)
 
@@ -143,7 +145,9 @@ def _check_never_opens(root: Path, seed: int, path: Path) -> None:
     number = next(number for number in range(len(SIZES)) if _blob(seed, number).hex() == path.name)
     (root / "blobs" / path.name[:2] / path.name).write_bytes(path.read_bytes())
     try:
-        reader = SealedBlobs(DiskBlobs(root)).open(_blob(seed, number), DOMAIN, _key(seed, number), SIZES[number])
+        reader = SealedBlobs(DiskBlobs(root)).open(
+            _blob(seed, number), DOMAIN, _key(seed, number), SIZES[number]
+        )
         assert reader.read(0, SIZES[number]) == _content(seed, number, SIZES[number])
     except Corrupted:
         pass

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.store.db.api import Database, MissingReference
 from moorage.store.db.connect import connect
 from moorage.store.db.lock import DataDirectoryInUse
@@ -208,7 +208,7 @@ def test_a_commit_that_fails_fails_all_that_joined_and_the_next_succeeds(stateme
 _FILL_A_DISK = """
 import asyncio, subprocess, sys
 from pathlib import Path
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.store.db.connect import connect
 from moorage.store.db.statements import Statements
 

@@ -14,7 +14,7 @@ from moorage.access.call import Call
 from moorage.access.identities import entity as entities
 from moorage.access.principals import Session, principal_of
 from moorage.base.clock import HOUR
-from moorage.base.errors import AccessDenied
+from moorage.base.errors.access import AccessDenied
 from moorage.base.http import Arrival
 
 from ..registry.memory import call_of, in_memory, with_limits

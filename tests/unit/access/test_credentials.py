@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from moorage.access.credentials import AccountExists, Credentials, random_account_id
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.base.names import is_account_id
 
 from ..registry.memory import in_memory

@@ -8,7 +8,7 @@ from moorage.access.downloads import PREFIX, download_url, read_download
 from moorage.access.paging import next_token
 from moorage.base.clock import HOUR, SECOND
 from moorage.base.digest import Digest
-from moorage.base.errors import AccessDenied, TokenExpired
+from moorage.base.errors.access import AccessDenied, TokenExpired
 
 from ..registry.memory import in_memory, with_limits
 from ..registry.registry import ACCOUNT, REGION, MemoryRegistry

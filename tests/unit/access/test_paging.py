@@ -5,7 +5,7 @@ import pytest
 
 from moorage.access.downloads import PURPOSE as DOWNLOAD
 from moorage.access.paging import next_token, position_in, refuse_paging
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 
 from ..registry.memory import call_of, in_memory
 from ..registry.registry import MemoryRegistry

@@ -14,7 +14,7 @@ from moorage.access.passwords import TOKEN_CHARACTERS_MAX, Passwords, _Claims, p
 from moorage.access.principals import root_of
 from moorage.access.sessions import Sessions
 from moorage.base.clock import HOUR, SECOND
-from moorage.base.errors import TokenExpired, Unauthorized
+from moorage.base.errors.access import TokenExpired, Unauthorized
 
 from ..registry.memory import in_memory
 from ..registry.registry import REGION, MemoryRegistry

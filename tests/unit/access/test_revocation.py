@@ -14,7 +14,8 @@ from moorage.access.passwords import Passwords, password_for
 from moorage.access.principals import principal_of
 from moorage.access.sessions import SessionRequest, Temporary
 from moorage.base.clock import SECOND
-from moorage.base.errors import InvalidInput, NoSuchEntity, TokenExpired, UnrecognizedClient
+from moorage.base.errors.access import TokenExpired, UnrecognizedClient
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
 
 from ..registry.memory import in_memory
 from ..registry.registry import ACCOUNT, REGION, MemoryRegistry

@@ -6,7 +6,7 @@ import pytest
 
 from moorage.access.principals import Session
 from moorage.access.session_tags import MOST, SessionTags, session_tags
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 
 CALLER = Session("ci", 0, 1, tags=(("Team", "a"), ("Stage", "test")), transitive=("team",))
 
@@ -21,7 +21,9 @@ def test_only_transitive_tags_are_handed_on() -> None:
 
 @pytest.mark.parametrize("key", ["Team", "team", "TEAM"])
 def test_a_transitive_tag_cannot_be_changed_on_the_way(key: str) -> None:
-    with pytest.raises(InvalidParameter, match="conflicts with a transitive tag key from the calling session"):
+    with pytest.raises(
+        InvalidParameter, match="conflicts with a transitive tag key from the calling session"
+    ):
         session_tags([(key, "b")], [], CALLER)
     with pytest.raises(InvalidParameter):
         session_tags([(key, "b")], [key], CALLER)

@@ -6,7 +6,7 @@ import pytest
 
 from moorage.access.throttle import LoginThrottle
 from moorage.base.clock import MINUTE, SECOND
-from moorage.base.errors import TooManyRequests
+from moorage.base.errors.access import TooManyRequests
 
 NOW = 1_000 * MINUTE
 

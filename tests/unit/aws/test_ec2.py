@@ -13,22 +13,22 @@ from moorage.aws.shapes.ec2 import (
     Tag,
     VpcEndpoint,
 )
-from moorage.base.errors import (
+from moorage.base.errors.access import (
     AccessDenied,
-    DryRunOperation,
     ExpiredToken,
-    InvalidParameter,
-    InvalidParameterValue,
     InvalidSignature,
     MissingAuthenticationToken,
-    MissingParameter,
-    MoorageError,
-    Serialization,
-    Server,
-    UnknownOperation,
     UnrecognizedClient,
+)
+from moorage.base.errors.endpoints import (
+    DryRunOperation,
+    InvalidParameterValue,
+    MissingParameter,
     VpcEndpointNotFound,
 )
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.ourselves import Server
+from moorage.base.errors.requests import InvalidParameter, Serialization, UnknownOperation
 from moorage.base.http import Reply
 
 VERSION = "2016-11-15"

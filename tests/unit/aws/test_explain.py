@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from moorage.aws.operation import find_operation
-from moorage.base.errors import InvalidParameter, MoorageError, Serialization, Validation
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import InvalidParameter, Serialization, Validation
 
 ECR = "AmazonEC2ContainerRegistry_V20150921"
 REGEX = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"

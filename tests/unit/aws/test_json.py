@@ -11,17 +11,12 @@ from hypothesis import strategies as st
 from moorage.aws.json import encode, encode_error
 from moorage.aws.operation import find_operation
 from moorage.aws.shapes.ecr import GetLifecyclePolicyResponse
-from moorage.base.errors import (
-    InvalidLayerPart,
-    InvalidParameter,
-    KmsFailure,
-    ManifestInvalid,
-    MoorageError,
-    RepositoryNotFound,
-    Serialization,
-    Server,
-    StorageFull,
-)
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ManifestInvalid
+from moorage.base.errors.layers import InvalidLayerPart
+from moorage.base.errors.ourselves import KmsFailure, Server, StorageFull
+from moorage.base.errors.repositories import RepositoryNotFound
+from moorage.base.errors.requests import InvalidParameter, Serialization
 from moorage.base.http import Reply
 
 ANYTHING = st.recursive(

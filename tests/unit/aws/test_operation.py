@@ -18,7 +18,7 @@ from moorage.aws.shapes.ecr import (
     TagResourceRequest,
     TagResourceResponse,
 )
-from moorage.base.errors import UnknownOperation, UnsupportedOperation
+from moorage.base.errors.requests import UnknownOperation, UnsupportedOperation
 
 ECR = "AmazonEC2ContainerRegistry_V20150921"
 PUBLIC = "SpencerFrontendService"

@@ -12,18 +12,16 @@ from moorage.aws import query
 from moorage.aws.operation import find_operation
 from moorage.aws.shapes.iam import GetAccountSummaryResponse, ListUsersResponse, User
 from moorage.aws.shapes.sts import AssumeRoleResponse, Credentials, GetCallerIdentityResponse
-from moorage.base.errors import (
+from moorage.base.errors.access import (
     AccessDenied,
     ExpiredToken,
     IncompleteSignature,
     InvalidSignature,
     MissingAuthenticationToken,
-    MoorageError,
-    Serialization,
-    UnknownOperation,
     UnrecognizedClient,
-    Validation,
 )
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.requests import Serialization, UnknownOperation, Validation
 from moorage.base.http import Reply
 
 

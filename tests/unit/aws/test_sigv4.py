@@ -22,13 +22,13 @@ from moorage.aws.sigv4 import (
     verify,
 )
 from moorage.base.clock import MINUTE, SECOND
-from moorage.base.errors import (
+from moorage.base.errors.access import (
     IncompleteSignature,
     InvalidSignature,
     MissingAuthenticationToken,
-    MoorageError,
     UnrecognizedClient,
 )
+from moorage.base.errors.error import MoorageError
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 DATE, NOW = "20150830T123600Z", 1_440_938_160 * SECOND

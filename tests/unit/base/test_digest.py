@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage.base.digest import ALGORITHMS, Digest
-from moorage.base.errors import InvalidDigest
+from moorage.base.errors.layers import InvalidDigest
 
 
 @given(st.binary(max_size=100), st.sampled_from(ALGORITHMS))

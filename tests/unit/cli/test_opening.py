@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from moorage.base.errors import Corrupted, StorageFull
+from moorage.base.errors.ourselves import Corrupted, StorageFull
 from moorage.cli.opening import clear_errors
 from moorage.cli.output import Failed
 from moorage.config import Settings

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from moorage.base.digest import Digest
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.keyring import Keyring
 from moorage.keys.root import RootKey, RootKeyRefused
 from moorage.store.db.memory import open_memory
@@ -48,7 +48,12 @@ def test_a_domain_is_made_once_and_found_by_names_and_id() -> None:
 def test_another_registry_or_kms_key_has_another_domain() -> None:
     async def scenario(db: SqliteDatabase) -> None:
         keys = keyring(db)
-        names = [NAMES, ("210987654321", *NAMES[1:]), (NAMES[0], "home-2", *NAMES[2:]), (*NAMES[:2], "KMS", "arn")]
+        names = [
+            NAMES,
+            ("210987654321", *NAMES[1:]),
+            (NAMES[0], "home-2", *NAMES[2:]),
+            (*NAMES[:2], "KMS", "arn"),
+        ]
         domains = [await keys.domain(*each) for each in names]
 
         assert len({domain.id for domain in domains}) == len({domain.secret for domain in domains}) == 4

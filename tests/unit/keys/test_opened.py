@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.opened import Lease, OpenedBlobs
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

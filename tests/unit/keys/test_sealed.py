@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from moorage.base.errors import Corrupted, StorageFull
+from moorage.base.errors.ourselves import Corrupted, StorageFull
 from moorage.keys.frames import BlobKey
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.sealed import SealedBlobs, SealedReader

@@ -6,23 +6,23 @@ import json
 
 import pytest
 
-from moorage.base import errors
-from moorage.base.errors import MoorageError
+from moorage.base.errors import access, images, layers, ourselves, repositories, wire
+from moorage.base.errors.error import MoorageError
 from moorage.oci.errors import reply_for
 
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (errors.RepositoryNotFound(name="a", registry_id="1"), 404, "NAME_UNKNOWN"),
-        (errors.ManifestUnknown(), 404, "MANIFEST_UNKNOWN"),
-        (errors.ImageTagAlreadyExists(tag="t", name="a"), 400, "TAG_INVALID"),
-        (errors.DigestMismatch(), 400, "DIGEST_INVALID"),
-        (errors.TokenExpired(), 403, "DENIED"),
-        (errors.Unauthorized(), 401, "UNAUTHORIZED"),
-        (errors.StorageFull(), 507, "UNKNOWN"),
-        (errors.Server(), 500, "UNKNOWN"),
-        (errors.LayerPartTooSmall(), 400, "UNKNOWN"),
+        (repositories.RepositoryNotFound(name="a", registry_id="1"), 404, "NAME_UNKNOWN"),
+        (images.ManifestUnknown(), 404, "MANIFEST_UNKNOWN"),
+        (images.ImageTagAlreadyExists(tag="t", name="a"), 400, "TAG_INVALID"),
+        (layers.DigestMismatch(), 400, "DIGEST_INVALID"),
+        (access.TokenExpired(), 403, "DENIED"),
+        (access.Unauthorized(), 401, "UNAUTHORIZED"),
+        (ourselves.StorageFull(), 507, "UNKNOWN"),
+        (ourselves.Server(), 500, "UNKNOWN"),
+        (layers.LayerPartTooSmall(), 400, "UNKNOWN"),
     ],
 )
 def test_reply_for_has_the_status_and_the_code(error: MoorageError, status: int, code: str) -> None:
@@ -36,7 +36,7 @@ def test_reply_for_has_the_status_and_the_code(error: MoorageError, status: int,
 
 @pytest.mark.parametrize("text", ["a\r\nx-evil: 1", "\0", "é\U0001f433", "a" * 10_000, "{braces} {0}"])
 def test_reply_for_hostile_text_keeps_its_header_a_line(text: str) -> None:
-    reply = reply_for(errors.InvalidDigest(digest=text))
+    reply = reply_for(layers.InvalidDigest(digest=text))
 
     value = dict(reply.headers)[b"x-moorage-error"]
     assert len(value) <= 512
@@ -46,10 +46,10 @@ def test_reply_for_hostile_text_keeps_its_header_a_line(text: str) -> None:
 
 
 def test_reply_for_a_range_outside_tells_the_size() -> None:
-    assert (b"content-range", b"bytes */7") in reply_for(errors.RangeNotSatisfiable(size=7)).headers
+    assert (b"content-range", b"bytes */7") in reply_for(wire.RangeNotSatisfiable(size=7)).headers
 
 
 def test_reply_for_a_method_lists_the_allowed() -> None:
     assert (b"allow", b"GET, HEAD") in reply_for(
-        errors.MethodNotAllowed(method="X", allowed="GET, HEAD")
+        wire.MethodNotAllowed(method="X", allowed="GET, HEAD")
     ).headers

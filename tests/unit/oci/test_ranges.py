@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.base.errors import BadRequest, RangeNotSatisfiable
+from moorage.base.errors.wire import BadRequest, RangeNotSatisfiable
 from moorage.oci.ranges import AMPLIFICATION_MAX, RANGES_MAX, parse
 
 Asked = tuple[int | None, int | None]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.base.errors import MethodNotAllowed, NameInvalid, PathUnknown
+from moorage.base.errors.wire import MethodNotAllowed, NameInvalid, PathUnknown
 from moorage.oci.routes import ROUTES, find_route
 
 DIGEST = f"sha256:{'0' * 64}"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
-from moorage.base.errors import RequestEntityTooLarge
+from moorage.base.errors.requests import RequestEntityTooLarge
 from moorage.base.http import Body, Reply
 from moorage.server.incoming import BATCH_BYTES, BUFFERS, DIRECT_FROM
 

@@ -8,11 +8,7 @@ from collections.abc import Iterable, Sequence
 from moorage.access.endpoints.names import is_endpoint_id, is_network
 from moorage.access.policies.document import MalformedPolicy, parse
 from moorage.aws.shapes.ec2 import Tag
-from moorage.base.errors import (
-    InvalidParameterValue,
-    InvalidPolicyDocument,
-    VpcEndpointIdMalformed,
-)
+from moorage.base.errors.endpoints import InvalidParameterValue, InvalidPolicyDocument, VpcEndpointIdMalformed
 
 POLICY_MAX = 20_480  # VPC user guide, "Control access to VPC endpoints using endpoint policies"
 NAMES_MAX = 16

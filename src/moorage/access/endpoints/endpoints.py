@@ -21,7 +21,7 @@ from moorage.access.endpoints.endpoint import Endpoint
 from moorage.access.epochs import Epochs
 from moorage.access.policies.compile import compile_policy
 from moorage.access.policies.document import MalformedPolicy
-from moorage.base.errors import EndpointRefused
+from moorage.base.errors.endpoints import EndpointRefused
 from moorage.base.http import Arrival
 from moorage.store.db.api import Database
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from moorage.access.policies.globs import glob, matcher
 from moorage.aws.shapes.ec2 import Filter
-from moorage.base.errors import InvalidFilter
+from moorage.base.errors.endpoints import InvalidFilter
 
 FILTERS_MAX, VALUES_MAX, LENGTH_MAX = 50, 200, 255
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 
 from moorage.access.endpoints.endpoint import Endpoint
-from moorage.base.errors import (
+from moorage.base.errors.endpoints import (
     IdempotentParameterMismatch,
     TagLimitExceeded,
     VpcEndpointLimitExceeded,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorage.access.identities.entity import Kind
-from moorage.base.errors import LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 _QUOTAS: dict[Kind, tuple[str, int]] = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from moorage.access.identities import managed
 from moorage.access.identities.aws_managed import aws_managed
 from moorage.access.identities.entity import Entity, Kind
-from moorage.base.errors import LimitExceeded, NoSuchEntity, PolicyNotAttachable
+from moorage.base.errors.identities import NoSuchEntity, PolicyNotAttachable
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 MOST = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moorage.access.identities.aws_managed import aws_managed
-from moorage.base.errors import NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
 from moorage.store.db.api import Reads
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.access.identities import entity as entities
 from moorage.access.identities.entity import Entity
-from moorage.base.errors import DeleteConflict
+from moorage.base.errors.identities import DeleteConflict
 from moorage.store.db.api import Transaction
 
 # What the columns of `identities.holdings` count, in IAM's words.

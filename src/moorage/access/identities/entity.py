@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.access.identities.ids import Prefix, new_id
-from moorage.base.errors import EntityAlreadyExists, NoSuchEntity
+from moorage.base.errors.identities import EntityAlreadyExists, NoSuchEntity
 from moorage.store.db.api import Reads, Row, Transaction
 
 Kind = Literal["user", "group", "role"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moorage.access.identities.entity import Entity
-from moorage.base.errors import LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 MOST_OF_A_USER = 10

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moorage.access.identities.entity import Entity, Kind
-from moorage.base.errors import LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 MOST_CHARACTERS: dict[Kind, int] = {"user": 2_048, "group": 5_120, "role": 10_240}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from moorage.base.errors import InvalidInput, LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Row, Transaction
 
 MOST = 2

@@ -18,13 +18,8 @@ from moorage.access.identities.aws_managed import (
 )
 from moorage.access.identities.ids import new_id
 from moorage.access.identities.inline import counted_size
-from moorage.base.errors import (
-    DeleteConflict,
-    EntityAlreadyExists,
-    InvalidInput,
-    LimitExceeded,
-    NoSuchEntity,
-)
+from moorage.base.errors.identities import DeleteConflict, EntityAlreadyExists, InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Row, Transaction
 
 MOST_CHARACTERS = 6_144

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from moorage.base.errors import EntityAlreadyExists, InvalidInput, LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import EntityAlreadyExists, InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Row, Transaction
 
 MOST_AUDIENCES = 100

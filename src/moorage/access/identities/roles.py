@@ -8,7 +8,8 @@ from moorage.access.identities import entity as entities
 from moorage.access.identities import trust
 from moorage.access.identities.entity import Entity
 from moorage.access.identities.inline import counted_size
-from moorage.base.errors import InvalidInput, LimitExceeded, UnmodifiableEntity
+from moorage.base.errors.identities import InvalidInput, UnmodifiableEntity
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 MOST_TRUST_CHARACTERS = 4_096

@@ -9,7 +9,7 @@ from moorage.access.identities import entity as entities
 from moorage.access.identities.aws_managed import ARN_PREFIX
 from moorage.access.identities.entity import Entity
 from moorage.access.identities.roles import SERVICE_LINKED, is_service_linked
-from moorage.base.errors import InvalidInput, NoSuchEntity
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
 from moorage.store.db.api import Transaction
 
 

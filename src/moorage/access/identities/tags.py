@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from moorage.base.errors import InvalidInput, LimitExceeded
+from moorage.base.errors.identities import InvalidInput
+from moorage.base.errors.images import LimitExceeded
 from moorage.store.db.api import Reads, Transaction
 
 MOST = 50

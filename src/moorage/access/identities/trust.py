@@ -14,7 +14,7 @@ from typing import Any
 
 from moorage.access.identities import entity as entities
 from moorage.access.identities.entity import Kind
-from moorage.base.errors import MalformedPolicyDocument
+from moorage.base.errors.identities import MalformedPolicyDocument
 from moorage.base.names import is_account_id
 from moorage.store.db.api import Reads
 

@@ -25,7 +25,7 @@ from moorage.aws.shapes.iam import (
     UpdateAccessKeyResponse,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import InvalidInput
+from moorage.base.errors.identities import InvalidInput
 
 NEVER = "N/A"
 

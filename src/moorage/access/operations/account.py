@@ -36,7 +36,7 @@ from moorage.aws.shapes.iam import (
     ListVirtualMFADevicesResponse,
     summaryKeyType,
 )
-from moorage.base.errors import EntityAlreadyExists, NoSuchEntity
+from moorage.base.errors.identities import EntityAlreadyExists, NoSuchEntity
 from moorage.store.db.api import UniqueViolation
 
 # IAM user guide, "IAM and AWS STS quotas"; the numbers of AWS's GetAccountSummary.

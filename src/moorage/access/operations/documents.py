@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from moorage.access.policies.document import Kind, MalformedPolicy, parse
-from moorage.base.errors import MalformedPolicyDocument
+from moorage.base.errors.identities import MalformedPolicyDocument
 
 
 def check(text: str, kind: Kind) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from moorage.access.call import Call
 from moorage.access.paging import Listing, next_token, position_in
-from moorage.base.errors import DryRunOperation, InvalidParameterValue, OperationNotPermitted
+from moorage.base.errors.endpoints import DryRunOperation, InvalidParameterValue, OperationNotPermitted
 
 PAGE_MAX = 1_000
 

@@ -21,7 +21,7 @@ from moorage.aws.shapes.ec2 import (
     DescribeTagsResult,
     TagDescription,
 )
-from moorage.base.errors import (
+from moorage.base.errors.endpoints import (
     InvalidParameterValue,
     MissingParameter,
     ResourceIdInvalid,

@@ -47,15 +47,15 @@ from moorage.aws.shapes.ec2 import (
     VpcEndpoint,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import (
+from moorage.base.errors.endpoints import (
     InvalidParameterCombination,
     InvalidParameterValue,
     InvalidServiceName,
     MissingParameter,
-    MoorageError,
     OperationNotPermitted,
     VpcEndpointNotFound,
 )
+from moorage.base.errors.error import MoorageError
 from moorage.store.db.api import UniqueViolation
 
 DELETED_AT_ONCE = 100

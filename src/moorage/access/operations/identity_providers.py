@@ -31,7 +31,7 @@ from moorage.aws.shapes.iam import (
     UpdateOpenIDConnectProviderThumbprintResponse,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import InvalidInput
+from moorage.base.errors.identities import InvalidInput
 
 
 @operation

@@ -10,7 +10,7 @@ import msgspec
 
 from moorage.access.call import Call
 from moorage.access.paging import DEFAULT_PAGE, next_token, position_in
-from moorage.base.errors import InvalidParameter, Validation
+from moorage.base.errors.requests import InvalidParameter, Validation
 
 Item = TypeVar("Item")
 

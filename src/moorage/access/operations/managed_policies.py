@@ -40,7 +40,8 @@ from moorage.aws.shapes.iam import (
     UntagPolicyResponse,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import AccessDenied, LimitExceeded
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.images import LimitExceeded
 
 MOST_OF_AWS = 1_500
 """Policies of an account (IAM user guide, "IAM and AWS STS quotas")."""

@@ -12,7 +12,7 @@ from moorage.access.session_tags import SessionTags
 from moorage.access.sessions import SessionRequest, Temporary
 from moorage.aws.shapes.sts import AssumedRoleUser, Credentials, PolicyDescriptorType
 from moorage.base.clock import SECOND
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 
 DEFAULT_S = 3_600
 _POLICIES_MAX = 10

@@ -40,7 +40,7 @@ from moorage.aws.shapes.iam import (
     UpdateRoleResponse,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import NoSuchEntity
+from moorage.base.errors.identities import NoSuchEntity
 
 
 @operation

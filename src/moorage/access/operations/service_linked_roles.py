@@ -17,7 +17,8 @@ from moorage.aws.shapes.iam import (
     GetServiceLinkedRoleDeletionStatusRequest,
     GetServiceLinkedRoleDeletionStatusResponse,
 )
-from moorage.base.errors import InvalidInput, InvalidParameter, NoSuchEntity
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
+from moorage.base.errors.requests import InvalidParameter
 
 _TASK = "task"
 

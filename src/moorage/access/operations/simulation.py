@@ -20,7 +20,7 @@ from moorage.access.policies.variables import Context
 from moorage.access.principals import principal_of
 from moorage.aws.operation import operation
 from moorage.aws.shapes import iam
-from moorage.base.errors import InvalidInput, NoSuchEntity
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
 
 POLICIES_MAX = 32
 POLICY_CHARACTERS_MAX = 10_240

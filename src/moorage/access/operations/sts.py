@@ -19,7 +19,8 @@ from moorage.aws.shapes.sts import (
     GetSessionTokenRequest,
     GetSessionTokenResponse,
 )
-from moorage.base.errors import AccessDenied, Validation
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.requests import Validation
 
 _CHAINED_MAX_S = 3_600
 _SESSION_TOKEN_S = 43_200

@@ -38,7 +38,8 @@ from moorage.aws.shapes.iam import (
     User,
 )
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import NoSuchEntity, Validation
+from moorage.base.errors.identities import NoSuchEntity
+from moorage.base.errors.requests import Validation
 
 ROOT_NAME = "root"
 """What a root is called where the model wants the name of a user."""

@@ -20,7 +20,9 @@ from moorage.aws.shapes.sts import (
     AssumeRoleWithWebIdentityRequest,
     AssumeRoleWithWebIdentityResponse,
 )
-from moorage.base.errors import AccessDenied, IDPRejectedClaim, InvalidParameter, Serialization, Validation
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.identities import IDPRejectedClaim
+from moorage.base.errors.requests import InvalidParameter, Serialization, Validation
 
 _ACTION = "sts:AssumeRoleWithWebIdentity"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.access.web_identity.token import WebIdentity
-from moorage.base.errors import IDPRejectedClaim
+from moorage.base.errors.identities import IDPRejectedClaim
 
 Context = Mapping[str, str | tuple[str, ...]]
 

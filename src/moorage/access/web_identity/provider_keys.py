@@ -15,7 +15,8 @@ from moorage.access.web_identity.jwk import Key, NoKeySet, keys_in
 from moorage.access.web_identity.strict_json import NotStrict, loads
 from moorage.access.web_identity.token import NO_KEY, Unverified, candidates
 from moorage.base.clock import HOUR, SECOND, Clock
-from moorage.base.errors import IDPCommunicationError, InvalidIdentityToken, MoorageError
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.identities import IDPCommunicationError, InvalidIdentityToken
 from moorage.remote.egress import Egress
 from moorage.remote.errors import RemoteFailed, RemoteRefused
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from moorage.access.web_identity.jwk import ALGORITHMS, Key
 from moorage.access.web_identity.strict_json import NotStrict, loads
-from moorage.base.errors import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
+from moorage.base.errors.identities import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
 
 CHARACTERS_MAX = 20_000
 LEEWAY_S = 60

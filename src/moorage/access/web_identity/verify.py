@@ -8,7 +8,7 @@ from moorage.access.web_identity import token as tokens
 from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.access.web_identity.token import WebIdentity
 from moorage.base.clock import SECOND
-from moorage.base.errors import InvalidIdentityToken
+from moorage.base.errors.identities import InvalidIdentityToken
 from moorage.store.db.api import Reads
 
 _ECHO = 255

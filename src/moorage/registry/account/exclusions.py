@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import ExclusionAlreadyExists, ExclusionNotFound, LimitExceeded
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.repositories import ExclusionAlreadyExists, ExclusionNotFound
 from moorage.store.db.api import Database, Reads, UniqueViolation
 
 EXCLUSIONS_MAX = 100

@@ -29,7 +29,7 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import RegistryPolicyNotFound
+from moorage.base.errors.repositories import RegistryPolicyNotFound
 from moorage.registry.account import replication
 from moorage.store.db.api import Reads
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.aws.shapes.ecr import ReplicationConfiguration
 from moorage.base.addresses import Registry
-from moorage.base.errors import InvalidParameter, Validation
+from moorage.base.errors.requests import InvalidParameter, Validation
 from moorage.registry.account import settings
 from moorage.store.db.api import Reads, Transaction
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from moorage.aws.shapes.ecr import RegistryScanningConfiguration, RegistryScanningRule, ScanFrequency
 from moorage.base.addresses import Registry
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 from moorage.registry.account import settings
 from moorage.registry.account.filters import scanning_matches
 from moorage.store.db.api import Reads, Transaction

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 from moorage.store.db.api import Reads, Transaction
 
 Document = TypeVar("Document")

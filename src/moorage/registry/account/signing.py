@@ -11,7 +11,8 @@ import msgspec
 
 from moorage.aws.shapes.ecr import SigningConfiguration, SigningRule
 from moorage.base.addresses import Registry
-from moorage.base.errors import SigningConfigurationNotFound, Validation
+from moorage.base.errors.repositories import SigningConfigurationNotFound
+from moorage.base.errors.requests import Validation
 from moorage.registry.account import settings
 from moorage.registry.account.filters import signing_matches
 from moorage.store.db.api import Reads, Transaction

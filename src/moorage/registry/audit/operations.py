@@ -9,7 +9,9 @@ from moorage.access.paging import next_token, position_in
 from moorage.aws.operation import operation
 from moorage.aws.shapes.cloudtrail import Event, LookupEventsRequest, LookupEventsResponse, Resource
 from moorage.base.clock import SECOND, wire_seconds
-from moorage.base.errors import InvalidLookupAttributes, InvalidNextToken, InvalidParameter, InvalidTimeRange
+from moorage.base.errors.audit import InvalidLookupAttributes, InvalidTimeRange
+from moorage.base.errors.requests import InvalidParameter
+from moorage.base.errors.upstream import InvalidNextToken
 from moorage.registry.audit import trail
 from moorage.registry.audit.record import Record
 from moorage.registry.audit.trail import Asked, Found

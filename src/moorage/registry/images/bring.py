@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from moorage.access.call import Call
 from moorage.aws.shapes.ecr import BatchGetImageRequest, ImageFailureCode, ImageIdentifier
-from moorage.base.errors import (
-    ManifestUnknown,
-    MoorageError,
-    RepositoryNotFound,
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ManifestUnknown
+from moorage.base.errors.repositories import RepositoryNotFound
+from moorage.base.errors.upstream import (
     UnableToGetUpstreamImage,
     UpstreamAccessDenied,
     UpstreamImageUnknown,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.base.digest import Digest
-from moorage.base.errors import InvalidDigest
+from moorage.base.errors.layers import InvalidDigest
 from moorage.base.names import is_tag
 from moorage.registry.images import find
 from moorage.registry.images.find import Image

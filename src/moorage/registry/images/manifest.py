@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import msgspec
 
 from moorage.base.digest import Digest
-from moorage.base.errors import InvalidDigest, ManifestInvalid
+from moorage.base.errors.images import ManifestInvalid
+from moorage.base.errors.layers import InvalidDigest
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

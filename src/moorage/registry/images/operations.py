@@ -34,14 +34,14 @@ from moorage.aws.shapes.ecr import (
 from moorage.aws.shapes.ecr import Image as ImageShape
 from moorage.base.clock import wire_seconds
 from moorage.base.digest import Digest
-from moorage.base.errors import (
+from moorage.base.errors.images import (
     ImageAlreadyExists,
     ImageDigestDoesNotMatch,
     ImageNotFound,
-    InvalidDigest,
-    InvalidParameter,
     ManifestInvalid,
 )
+from moorage.base.errors.layers import InvalidDigest
+from moorage.base.errors.requests import InvalidParameter
 from moorage.base.names import TAG_PATTERN, is_tag
 from moorage.registry.account import signing
 from moorage.registry.images import delete as deletes

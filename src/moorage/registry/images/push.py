@@ -8,7 +8,7 @@ from typing import Literal
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.base.errors import (
+from moorage.base.errors.images import (
     ImageTagAlreadyExists,
     LayersNotFound,
     LimitExceeded,

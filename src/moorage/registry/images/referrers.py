@@ -13,7 +13,7 @@ import msgspec
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.base.errors import InvalidDigest
+from moorage.base.errors.layers import InvalidDigest
 from moorage.keys.keyring import Domain
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests

@@ -29,12 +29,9 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.clock import wire_seconds
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    ImageNotFound,
-    ImageStorageClassUpdateNotSupported,
-    InvalidParameter,
-    MoorageError,
-)
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ImageNotFound, ImageStorageClassUpdateNotSupported
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images import archive, find
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.lifecycle import preview as previews

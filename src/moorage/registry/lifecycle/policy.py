@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 
 TagStatus = Literal["any", "tagged", "untagged"]
 StorageClass = Literal["archive", "standard"]

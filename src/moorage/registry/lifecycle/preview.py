@@ -11,7 +11,7 @@ import msgspec
 from moorage.access.call import Call, Services
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import LifecyclePolicyPreviewInProgress, LifecyclePolicyPreviewNotFound
+from moorage.base.errors.lifecycle import LifecyclePolicyPreviewInProgress, LifecyclePolicyPreviewNotFound
 from moorage.registry.lifecycle.evaluate import Decision, ImageFacts, evaluate, without_waiting
 from moorage.registry.lifecycle.policy import Policy, parse
 from moorage.registry.lifecycle.survey import survey

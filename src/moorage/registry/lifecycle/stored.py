@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
-from moorage.base.errors import LifecyclePolicyNotFound
+from moorage.base.errors.lifecycle import LifecyclePolicyNotFound
 from moorage.registry.lifecycle.policy import compact, parse
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Reads, Transaction, Values

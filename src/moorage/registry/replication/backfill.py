@@ -12,14 +12,14 @@ from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    InvalidParameter,
-    LimitExceeded,
-    MoorageError,
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.replication import (
     ReplicationBackfillInProgress,
     ReplicationBackfillInvalidStatus,
     ReplicationBackfillNotFound,
 )
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.account import replicas
 from moorage.registry.account.destinations import destinations_of
 from moorage.registry.account.replicas import Replica

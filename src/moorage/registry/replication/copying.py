@@ -12,7 +12,8 @@ from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
-from moorage.base.errors import MoorageError, RepositoryNotFound
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.account import replicas
 from moorage.registry.account.destinations import deleting_destinations_of
 from moorage.registry.account.replicas import Replica

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from moorage.access.call import Services
 from moorage.base.clock import Clock, system_clock
-from moorage.base.errors import AccessDenied, MoorageError
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.error import MoorageError
 from moorage.registry.account.replicas import Replica
 from moorage.registry.events import shapes
 from moorage.registry.events.outbox import emit

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown
+from moorage.base.errors.layers import BlobUnknown
 from moorage.keys.sealed import SealedReader
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers, session

@@ -27,7 +27,8 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import ImageNotFound, InvalidParameter
+from moorage.base.errors.images import ImageNotFound
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.replication import backfill as backfills
 from moorage.registry.replication import statuses

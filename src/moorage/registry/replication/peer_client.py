@@ -19,7 +19,8 @@ from urllib.parse import urlencode, urljoin
 
 from moorage.aws.signing import SigningKey, signed_headers
 from moorage.base.clock import MINUTE, SECOND, Clock
-from moorage.base.errors import AccessDenied, ReplicationPeerFailed
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.replication import ReplicationPeerFailed
 from moorage.registry.replication.peers import Peer
 from moorage.remote.egress import Egress, Method
 from moorage.remote.errors import RemoteError, RemoteRefused

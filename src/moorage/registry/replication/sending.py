@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 from moorage.access.call import Call
 from moorage.base.clock import Clock
 from moorage.base.digest import Digest
-from moorage.base.errors import AccessDenied, BlobUnknown
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.layers import BlobUnknown
 from moorage.keys.sealed import SealedReader
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests

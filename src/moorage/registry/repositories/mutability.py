@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 
 FILTERS_MAX = 5
 WILDCARDS_MAX = 2  # stars in one filter; terraform-provider-aws documents AWS's bound

@@ -37,7 +37,9 @@ from moorage.aws.shapes.ecr import (
 from moorage.aws.shapes.ecr import Repository as RepositoryShape
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import InvalidParameter, KmsFailure, RepositoryPolicyNotFound
+from moorage.base.errors.ourselves import KmsFailure
+from moorage.base.errors.repositories import RepositoryPolicyNotFound
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mode, Mutability

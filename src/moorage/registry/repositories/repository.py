@@ -12,7 +12,7 @@ from moorage.access import resource_policy
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
-from moorage.base.errors import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
+from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from moorage.registry.audit.identity import user_identity
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import repository_deleted

@@ -15,7 +15,7 @@ from moorage.aws.shapes.ecr import (
     ScanningRepositoryFilter,
 )
 from moorage.base.addresses import Registry
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 from moorage.registry.account import scanning
 from moorage.registry.account.scanning import Effective
 from moorage.registry.repositories import repository as repositories

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from moorage.access.call import Call
-from moorage.base.errors import InvalidTagParameter, TooManyTags
+from moorage.base.errors.repositories import InvalidTagParameter, TooManyTags
 from moorage.store.db.api import Transaction
 
 TAGS_MAX = 50

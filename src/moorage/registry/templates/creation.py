@@ -8,7 +8,7 @@ from moorage.access.call import Call
 from moorage.access.service_roles import ECR, PULL_THROUGH_CACHE, why_unusable
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
-from moorage.base.errors import RepositoryAlreadyExists, RepositoryNotFound, TemplateUnusable
+from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotFound, TemplateUnusable
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability

@@ -27,7 +27,8 @@ from moorage.aws.shapes.ecr import (
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import LimitExceeded, Validation
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.requests import Validation
 from moorage.registry.lifecycle import policy as lifecycle
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.tags import TAGS_MAX, is_tag

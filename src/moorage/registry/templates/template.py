@@ -9,7 +9,7 @@ import msgspec
 
 from moorage.aws.shapes.ecr import EncryptionType, RCTAppliedFor
 from moorage.base.addresses import Registry
-from moorage.base.errors import TemplateAlreadyExists, TemplateNotFound
+from moorage.base.errors.repositories import TemplateAlreadyExists, TemplateNotFound
 from moorage.registry.repositories.mutability import Mutability
 from moorage.store.db.api import Database, Reads, Row, UniqueViolation, Values
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from moorage.access.call import Call
 from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown, Corrupted, LayerReferenced
+from moorage.base.errors.layers import BlobUnknown, LayerReferenced
+from moorage.base.errors.ourselves import Corrupted
 from moorage.keys.sealed import SealedReader
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Transaction, Values

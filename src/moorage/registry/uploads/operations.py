@@ -23,7 +23,7 @@ from moorage.aws.shapes.ecr import (
     UploadLayerPartResponse,
 )
 from moorage.base.digest import Digest
-from moorage.base.errors import (
+from moorage.base.errors.layers import (
     BlobUnknown,
     DigestMismatch,
     EmptyUpload,
@@ -35,6 +35,8 @@ from moorage.base.errors import (
     LayerNotFound,
     LayerPartTooSmall,
     RangeNotInOrder,
+)
+from moorage.base.errors.upstream import (
     UnableToGetUpstreamLayer,
     UpstreamAccessDenied,
     UpstreamImageUnknown,

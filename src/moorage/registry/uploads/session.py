@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 from moorage.access.call import Call, Services
 from moorage.base.digest import Digest
-from moorage.base.errors import DigestMismatch, LimitExceeded, RangeNotInOrder, UploadNotFound
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.layers import DigestMismatch, RangeNotInOrder, UploadNotFound
 from moorage.keys.receiving import OpenUpload
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.registry.uploads import layers

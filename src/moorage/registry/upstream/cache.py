@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.access.authorize import allows
@@ -25,18 +24,12 @@ from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import HOUR, MINUTE, SECOND
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    BlobUnknown,
-    InvalidDigest,
-    ManifestInvalid,
-    ManifestTooLarge,
-    ManifestUnknown,
-    MoorageError,
-    RepositoryNotFound,
-    SecretNotFound,
-    Server,
-    TemplateUnusable,
-    UnableToAccessSecret,
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ManifestInvalid, ManifestTooLarge, ManifestUnknown
+from moorage.base.errors.layers import BlobUnknown, InvalidDigest
+from moorage.base.errors.ourselves import Server
+from moorage.base.errors.repositories import RepositoryNotFound, TemplateUnusable
+from moorage.base.errors.upstream import (
     UpstreamAccessDenied,
     UpstreamImageUnknown,
     UpstreamTooManyRequests,
@@ -52,13 +45,11 @@ from moorage.registry.repositories.repository import Repository
 from moorage.registry.templates import creation, template
 from moorage.registry.uploads import layers
 from moorage.registry.upstream import rules
-from moorage.registry.upstream.client import Login, Manifest, Source, UpstreamClient
-from moorage.registry.upstream.credentials import credentials_of
+from moorage.registry.upstream.client import Manifest, Source
 from moorage.registry.upstream.fetch import fetch
 from moorage.registry.upstream.flight import ArrivingLayer, Flights
-from moorage.registry.upstream.reach import REALMS, Reach
 from moorage.registry.upstream.rules import Rule
-from moorage.remote.rules import Rules
+from moorage.registry.upstream.sources import Sources
 from moorage.store.db.api import Transaction, Values
 
 FRESH_US = 24 * HOUR
@@ -97,9 +88,8 @@ class _Wanted:
 class PullThrough:
     """`access.call.Upstreams`, for one process."""
 
-    def __init__(self, reach: Reach, connect: Callable[[Rules], UpstreamClient]) -> None:
-        self._reach = reach
-        self._named, self._others = connect(reach.named_rules), connect(reach.other_rules)
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._imports: Flights[_Wanted, None] = Flights()
         self._looks: Flights[_Wanted, None] = Flights()
         self._arrivals: Flights[ArrivingLayer, None] = Flights()
@@ -110,8 +100,7 @@ class PullThrough:
     async def close(self) -> None:
         for flights in (self._imports, self._looks, self._arrivals):
             await flights.close()
-        for client in (self._named, self._others):
-            await client.close()
+        await self._sources.close()
 
     # Images
 
@@ -140,7 +129,7 @@ class PullThrough:
             if repository is not None and await _is_here(call, repository, wanted):
                 return  # the flight before this one brought it, while the rights were looked up
             # 4
-            client, source = await self._source(call, rule, wanted.name)
+            client, source = await self._sources.of(call, rule, wanted.name)
             fetched = await client.manifest(source, wanted.reference, call.limits.manifest_bytes)
             # 5
             _verify(source, fetched, wanted)
@@ -180,7 +169,7 @@ class PullThrough:
         """Has the tag moved upstream? A HEAD answers that without a pull that the upstream counts."""
         repository = await repositories.find(call, wanted.name)
         known = await find.by_tag(call.db, repository, wanted.reference)
-        client, source = await self._source(call, rule, wanted.name)
+        client, source = await self._sources.of(call, rule, wanted.name)
         digest = await client.digest_of(source, wanted.reference)
         if known is not None and digest == known.digest:
             async with call.db.transaction() as tx:
@@ -211,7 +200,7 @@ class PullThrough:
         self, call: Call, rule: Rule, repository: Repository, digest: Digest, arriving: ArrivingLayer
     ) -> None:
         try:
-            client, source = await self._source(call, rule, repository.name)
+            client, source = await self._sources.of(call, rule, repository.name)
             await fetch(call, client, source, repository, digest, arriving)
         except MoorageError as error:
             _log.warning("%s of %s does not come: %s", digest, repository.name, error)
@@ -223,23 +212,11 @@ class PullThrough:
     async def refusal(self, call: Call, prefix: str) -> str | None:
         rule = await rules.find(call.db, Registry(call.account, call.region), prefix)
         try:
-            client, source = await self._source(call, rule, "")
+            client, source = await self._sources.of(call, rule, "")
             await client.check(source)
         except UPSTREAM_ERRORS as error:
             return str(error)
         return None
-
-    async def _source(self, call: Call, rule: Rule, name: str) -> tuple[UpstreamClient, Source]:
-        """Raise `UpstreamAccessDenied` or `UpstreamUnavailable`."""
-        origin = self._reach.origin(rule.url, is_named=bool(rule.upstream))
-        try:
-            credentials = await credentials_of(call, rule)
-        except (SecretNotFound, UnableToAccessSecret) as error:
-            _log.warning("pull through cache rule '%s': %s", rule.written, error)
-            raise UpstreamAccessDenied() from None
-        login = Login(credentials.username, credentials.token) if credentials is not None else None
-        source = Source(origin, rule.name_upstream(name) or "", REALMS.get(origin, frozenset()), login)
-        return (self._others if self._reach.is_opted(origin) else self._named), source
 
 
 def _wanted(call: Call, name: str, reference: str) -> _Wanted | None:

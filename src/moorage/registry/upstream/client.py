@@ -24,8 +24,8 @@ import msgspec
 
 from moorage.base.clock import MINUTE, SECOND, Clock
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    InvalidDigest,
+from moorage.base.errors.layers import InvalidDigest
+from moorage.base.errors.upstream import (
     UpstreamAccessDenied,
     UpstreamImageUnknown,
     UpstreamTooManyRequests,

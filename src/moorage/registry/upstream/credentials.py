@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from moorage.access.call import Call
-from moorage.base.errors import ResourceNotFound, SecretNotFound, UnableToAccessSecret
+from moorage.base.errors.upstream import ResourceNotFound, SecretNotFound, UnableToAccessSecret
 from moorage.registry.upstream import secrets
 from moorage.registry.upstream.rules import Rule
 from moorage.registry.upstream.secrets import Secret

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
-from moorage.base.errors import DigestMismatch, UpstreamUnavailable
+from moorage.base.errors.layers import DigestMismatch
+from moorage.base.errors.upstream import UpstreamUnavailable
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import session
 from moorage.registry.upstream.client import Source, UpstreamClient

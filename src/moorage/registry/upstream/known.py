@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.aws.shapes.ecr import UpstreamRegistry
-from moorage.base.errors import UnsupportedUpstreamRegistry, Validation
+from moorage.base.errors.requests import Validation
+from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.remote.errors import RemoteRefused
 from moorage.remote.urls import Url
 

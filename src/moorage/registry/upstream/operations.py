@@ -26,7 +26,9 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.clock import wire_seconds
-from moorage.base.errors import InvalidParameter, LimitExceeded, UnsupportedUpstreamRegistry, Validation
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.requests import InvalidParameter, Validation
+from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.registry.upstream import credentials, rules
 from moorage.registry.upstream.known import ECR_HOST, upstream_of
 from moorage.registry.upstream.rules import ROOT, Rule

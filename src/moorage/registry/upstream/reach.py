@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moorage.base.errors import UpstreamUnavailable
+from moorage.base.errors.upstream import UpstreamUnavailable
 from moorage.remote.addresses import Allowed
 from moorage.remote.errors import RemoteRefused
 from moorage.remote.rules import Rules

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import PullThroughCacheRuleAlreadyExists, PullThroughCacheRuleNotFound
+from moorage.base.errors.upstream import PullThroughCacheRuleAlreadyExists, PullThroughCacheRuleNotFound
 from moorage.registry.upstream.known import Upstream, named
 from moorage.store.db.api import Database, Reads, Row, UniqueViolation, Values
 

@@ -38,7 +38,8 @@ from moorage.aws.shapes.secretsmanager import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR, wire_seconds
-from moorage.base.errors import InvalidNextToken, InvalidParameter, InvalidRequest, ResourceNotFound
+from moorage.base.errors.requests import InvalidParameter
+from moorage.base.errors.upstream import InvalidNextToken, InvalidRequest, ResourceNotFound
 from moorage.registry.repositories.tags import TAGS_MAX, is_tag
 from moorage.registry.upstream import secrets
 from moorage.registry.upstream.secrets import Secret, Value, arn_of

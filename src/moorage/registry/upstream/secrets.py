@@ -17,7 +17,8 @@ import msgspec
 
 from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
-from moorage.base.errors import InvalidParameter, InvalidRequest, ResourceExists, ResourceNotFound
+from moorage.base.errors.requests import InvalidParameter
+from moorage.base.errors.upstream import InvalidRequest, ResourceExists, ResourceNotFound
 from moorage.keys.keyring import Keyring
 from moorage.store.db.api import Reads, Row, Transaction, UniqueViolation, Values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moorage.access.call import Call
-from moorage.base.errors import SecretNotFound, UnableToAccessSecret
+from moorage.base.errors.upstream import SecretNotFound, UnableToAccessSecret
 from moorage.registry.upstream.credentials import credentials_of
 from moorage.registry.upstream.rules import Rule
 

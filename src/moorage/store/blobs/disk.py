@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.store.blobs.api import BlobId
 
 _FILE_MODE, _DIRECTORY_MODE = 0o600, 0o700

@@ -20,7 +20,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg_pool import AsyncConnectionPool
 
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.store.db.api import MissingReference, Row, UniqueViolation, Value
 from moorage.store.db.statements import EngineStatements
 

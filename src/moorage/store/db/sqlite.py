@@ -24,7 +24,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import NoReturn, TypeVar
 
-from moorage.base.errors import StorageFull
+from moorage.base.errors.ourselves import StorageFull
 from moorage.store.db.api import MissingReference, Row, UniqueViolation, Value
 from moorage.store.db.statements import EngineStatements
 

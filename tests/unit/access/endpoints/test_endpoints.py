@@ -10,7 +10,7 @@ import pytest
 from moorage.access.endpoints import stored
 from moorage.access.endpoints.endpoint import Endpoint, new_id
 from moorage.access.endpoints.endpoints import Endpoints
-from moorage.base.errors import EndpointRefused
+from moorage.base.errors.endpoints import EndpointRefused
 from moorage.base.http import Arrival
 
 from ...registry.memory import in_memory

@@ -7,7 +7,7 @@ import pytest
 
 from moorage.access.endpoints.filters import Attributes, of_tags, selected
 from moorage.aws.shapes.ec2 import Filter
-from moorage.base.errors import InvalidFilter
+from moorage.base.errors.endpoints import InvalidFilter
 
 NAMES = frozenset({"vpc-id", "tag-key"})
 ITEMS: dict[str, Attributes] = {

@@ -5,7 +5,9 @@ import pytest
 from moorage.access.operations import access_keys
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
-from moorage.base.errors import InvalidInput, LimitExceeded, NoSuchEntity, Validation
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory
 from ...registry.registry import MemoryRegistry

@@ -6,7 +6,8 @@ import pytest
 
 from moorage.access.operations import account
 from moorage.aws.shapes import iam
-from moorage.base.errors import EntityAlreadyExists, NoSuchEntity, Validation
+from moorage.base.errors.identities import EntityAlreadyExists, NoSuchEntity
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory
 from ...registry.registry import MemoryRegistry

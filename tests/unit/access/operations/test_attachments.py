@@ -8,7 +8,8 @@ from moorage.access.call import Call
 from moorage.access.identities import attachments as stored
 from moorage.access.operations import attachments, groups
 from moorage.aws.shapes import iam
-from moorage.base.errors import InvalidInput, LimitExceeded, NoSuchEntity, PolicyNotAttachable
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity, PolicyNotAttachable
+from moorage.base.errors.images import LimitExceeded
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -9,7 +9,7 @@ from moorage.access.call import Call
 from moorage.access.operations import attachments, groups, inline_policies, managed_policies
 from moorage.access.operations.authorization_details import get_account_authorization_details
 from moorage.aws.shapes import iam
-from moorage.base.errors import Validation
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory
 from ...registry.registry import ACCOUNT, MemoryRegistry

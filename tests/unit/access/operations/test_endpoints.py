@@ -14,10 +14,9 @@ from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.operations import endpoint_tags, endpoints
 from moorage.aws.operation import OPERATIONS
 from moorage.aws.shapes import ec2
-from moorage.base.errors import (
+from moorage.base.errors.endpoints import (
     DryRunOperation,
     IdempotentParameterMismatch,
-    InvalidParameter,
     InvalidParameterCombination,
     InvalidParameterValue,
     InvalidPolicyDocument,
@@ -30,6 +29,7 @@ from moorage.base.errors import (
     VpcEndpointLimitExceeded,
     VpcEndpointNotFound,
 )
+from moorage.base.errors.requests import InvalidParameter
 from moorage.base.http import Arrival
 
 from ...registry.memory import call_of, in_memory

@@ -4,7 +4,8 @@ import pytest
 
 from moorage.access.operations import groups
 from moorage.aws.shapes import iam
-from moorage.base.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import DeleteConflict, EntityAlreadyExists, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -9,7 +9,8 @@ from moorage.access.identities import providers
 from moorage.access.operations import identity_providers as operations
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
-from moorage.base.errors import EntityAlreadyExists, InvalidInput, LimitExceeded, NoSuchEntity
+from moorage.base.errors.identities import EntityAlreadyExists, InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 
 from ...registry.memory import in_memory
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -7,7 +7,8 @@ import pytest
 
 from moorage.access.operations import inline_policies
 from moorage.aws.shapes import iam
-from moorage.base.errors import LimitExceeded, MalformedPolicyDocument, NoSuchEntity
+from moorage.base.errors.identities import MalformedPolicyDocument, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
 
 from ...registry.memory import in_memory
 from ...registry.registry import MemoryRegistry

@@ -12,15 +12,15 @@ from moorage.access.operations import managed_policies as policies
 from moorage.access.operations import roles
 from moorage.aws.shapes import iam
 from moorage.base.clock import HOUR, SECOND
-from moorage.base.errors import (
-    AccessDenied,
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.identities import (
     DeleteConflict,
     EntityAlreadyExists,
     InvalidInput,
-    LimitExceeded,
     MalformedPolicyDocument,
     NoSuchEntity,
 )
+from moorage.base.errors.images import LimitExceeded
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -9,15 +9,15 @@ from moorage.access.identities.tags import MOST as MOST_TAGS
 from moorage.access.operations import inline_policies, roles, users
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
-from moorage.base.errors import (
+from moorage.base.errors.identities import (
     DeleteConflict,
     EntityAlreadyExists,
     InvalidInput,
-    LimitExceeded,
     MalformedPolicyDocument,
     NoSuchEntity,
-    Validation,
 )
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -7,7 +7,7 @@ from moorage.access.identities import service_linked
 from moorage.access.operations import attachments, inline_policies, roles
 from moorage.access.operations import service_linked_roles as service_linked_operations
 from moorage.aws.shapes import iam
-from moorage.base.errors import InvalidInput, NoSuchEntity, UnmodifiableEntity
+from moorage.base.errors.identities import InvalidInput, NoSuchEntity, UnmodifiableEntity
 
 from ...registry.memory import in_memory
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -13,7 +13,7 @@ from moorage.access.operations.simulation import (
     simulate_custom_policy,
 )
 from moorage.aws.shapes import iam
-from moorage.base.errors import InvalidInput
+from moorage.base.errors.identities import InvalidInput
 
 from ...registry.memory import call_of, in_memory
 from ...registry.registry import ACCOUNT, MemoryRegistry

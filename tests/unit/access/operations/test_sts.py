@@ -20,7 +20,9 @@ from moorage.aws.shapes.sts import (
     ProvidedContext,
 )
 from moorage.base.clock import SECOND
-from moorage.base.errors import AccessDenied, ExpiredToken, IDPRejectedClaim, UnrecognizedClient, Validation
+from moorage.base.errors.access import AccessDenied, ExpiredToken, UnrecognizedClient
+from moorage.base.errors.identities import IDPRejectedClaim
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import call_of, in_memory
 from ...registry.registry import ACCOUNT, MemoryRegistry

@@ -5,15 +5,10 @@ import pytest
 from moorage.access.operations import groups, users
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
-from moorage.base.errors import (
-    DeleteConflict,
-    EntityAlreadyExists,
-    InvalidInput,
-    LimitExceeded,
-    MoorageError,
-    NoSuchEntity,
-    Validation,
-)
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.identities import DeleteConflict, EntityAlreadyExists, InvalidInput, NoSuchEntity
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry

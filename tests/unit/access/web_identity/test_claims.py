@@ -8,7 +8,7 @@ import pytest
 
 from moorage.access.web_identity.claims import Carried, carried, condition_keys
 from moorage.access.web_identity.token import WebIdentity
-from moorage.base.errors import IDPRejectedClaim
+from moorage.base.errors.identities import IDPRejectedClaim
 
 TAGS = "https://aws.amazon.com/tags"
 

@@ -13,7 +13,7 @@ import pytest
 from moorage.access.web_identity import token as tokens
 from moorage.access.web_identity.provider_keys import ASKED_EVERY, FRESH, USABLE, ProviderKeys
 from moorage.base.clock import SECOND
-from moorage.base.errors import IDPCommunicationError, InvalidIdentityToken
+from moorage.base.errors.identities import IDPCommunicationError, InvalidIdentityToken
 from moorage.remote.errors import RemoteFailed, RemoteRefused
 
 from .issuer import ISSUER, Signer, jwks

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from moorage.access.web_identity import token as tokens
 from moorage.access.web_identity.jwk import keys_in
 from moorage.access.web_identity.token import WebIdentity
-from moorage.base.errors import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
+from moorage.base.errors.identities import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
 
 from .issuer import AUDIENCE, ISSUER, NOW_S, Signer, base64url, claims, compact, jwks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moorage.access.call import Services
-from moorage.base.errors import ImageTagAlreadyExists
+from moorage.base.errors.images import ImageTagAlreadyExists
 from moorage.registry.events import outbox
 from moorage.registry.events.outbox import Dispatcher, Written
 from moorage.registry.images import delete

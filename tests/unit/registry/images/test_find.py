@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from moorage.base.digest import Digest
-from moorage.base.errors import Corrupted
+from moorage.base.errors.ourselves import Corrupted
 from moorage.registry.images import delete, find
 from moorage.registry.images.push import push_image
 from moorage.registry.repositories.repository import Repository

@@ -9,7 +9,8 @@ import pytest
 
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import RepositoryNotFound, StorageFull
+from moorage.base.errors.ourselves import StorageFull
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.images import job
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository

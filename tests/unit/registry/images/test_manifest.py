@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage.base.digest import Digest
-from moorage.base.errors import ManifestInvalid
+from moorage.base.errors.images import ManifestInvalid
 from moorage.registry.images.manifest import (
     DOCKER_LIST,
     DOCKER_MANIFEST,

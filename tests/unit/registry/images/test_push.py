@@ -8,15 +8,15 @@ import pytest
 
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import (
+from moorage.base.errors.images import (
     ImageTagAlreadyExists,
     LayersNotFound,
     LimitExceeded,
     ManifestInvalid,
     ManifestTooLarge,
     ReferencedImagesNotFound,
-    RepositoryNotFound,
 )
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.images import delete, find
 from moorage.registry.images import job as images_job
 from moorage.registry.images.push import Pushed, push_image

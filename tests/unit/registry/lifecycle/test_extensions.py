@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moorage.base.addresses import Registry
 from moorage.base.digest import Digest
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images import find
 from moorage.registry.images.push import push_image
 from moorage.registry.lifecycle import erased, stored, uses

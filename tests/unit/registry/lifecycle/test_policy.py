@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.lifecycle.policy import compact, matches, parse
 
 TAGS = st.text("ab*", max_size=6)

@@ -1,6 +1,6 @@
 import pytest
 
-from moorage.base.errors import LifecyclePolicyPreviewInProgress
+from moorage.base.errors.lifecycle import LifecyclePolicyPreviewInProgress
 from moorage.registry.lifecycle import preview
 from moorage.registry.lifecycle.evaluate import DAY
 

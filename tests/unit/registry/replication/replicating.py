@@ -20,7 +20,7 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.addresses import Registry
 from moorage.base.digest import Digest
-from moorage.base.errors import RepositoryNotFound
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.account import replicas, replication
 from moorage.registry.images import archive, find
 from moorage.registry.images.find import Image

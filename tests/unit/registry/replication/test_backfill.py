@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from moorage.base.clock import HOUR, MINUTE
-from moorage.base.errors import (
-    InvalidParameter,
-    LimitExceeded,
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.replication import (
     ReplicationBackfillInProgress,
     ReplicationBackfillInvalidStatus,
     ReplicationBackfillNotFound,
 )
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images import delete
 from moorage.registry.replication import backfill
 from moorage.registry.replication.copying import Means

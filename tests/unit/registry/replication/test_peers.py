@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 
 from moorage.base.clock import HOUR
-from moorage.base.errors import AccessDenied, ReplicationPeerFailed
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.replication import ReplicationPeerFailed
 from moorage.registry.images import find
 from moorage.registry.replication.calls import call_in
 from moorage.registry.replication.peer_client import Answered, PeerClient, PeerRefusal

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.base.errors import InvalidParameter
+from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.repositories.mutability import Mode, Mutability
 
 FILTERS = st.text("ab.*", min_size=1, max_size=6).filter(lambda text: text.count("*") <= 2)

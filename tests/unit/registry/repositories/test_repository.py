@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moorage.base.errors import (
+from moorage.base.errors.repositories import (
     InvalidTagParameter,
     RepositoryAlreadyExists,
     RepositoryNotEmpty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import RepositoryNotFound, TemplateUnusable
+from moorage.base.errors.repositories import RepositoryNotFound, TemplateUnusable
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability

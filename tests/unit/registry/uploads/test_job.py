@@ -11,7 +11,10 @@ import pytest
 
 from moorage.base.clock import HOUR, MINUTE
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown, LayersNotFound, RepositoryNotFound, StorageFull, UploadNotFound
+from moorage.base.errors.images import LayersNotFound
+from moorage.base.errors.layers import BlobUnknown, UploadNotFound
+from moorage.base.errors.ourselves import StorageFull
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.images import delete
 from moorage.registry.images import job as images_job
 from moorage.registry.repositories import repository as repositories

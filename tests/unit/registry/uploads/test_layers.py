@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from moorage.base.digest import Digest
-from moorage.base.errors import BlobUnknown, Corrupted, LayerReferenced, RepositoryNotFound
+from moorage.base.errors.layers import BlobUnknown, LayerReferenced
+from moorage.base.errors.ourselves import Corrupted
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.uploads import layers
 

@@ -8,13 +8,9 @@ import pytest
 
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    DigestMismatch,
-    LimitExceeded,
-    RangeNotInOrder,
-    RepositoryNotFound,
-    UploadNotFound,
-)
+from moorage.base.errors.images import LimitExceeded
+from moorage.base.errors.layers import DigestMismatch, RangeNotInOrder, UploadNotFound
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.keys.receiving import OpenUpload
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository

@@ -15,11 +15,11 @@ import pytest
 from moorage.access.call import Call
 from moorage.base.clock import HOUR, MINUTE, SECOND
 from moorage.base.digest import Digest
-from moorage.base.errors import (
-    BlobUnknown,
-    ManifestUnknown,
-    MoorageError,
-    RepositoryNotFound,
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ManifestUnknown
+from moorage.base.errors.layers import BlobUnknown
+from moorage.base.errors.repositories import RepositoryNotFound
+from moorage.base.errors.upstream import (
     UpstreamAccessDenied,
     UpstreamImageUnknown,
     UpstreamTooManyRequests,
@@ -38,6 +38,7 @@ from moorage.registry.upstream.client import Manifest, Source, UpstreamClient
 from moorage.registry.upstream.flight import ArrivingLayer
 from moorage.registry.upstream.reach import Reach
 from moorage.registry.upstream.rules import Rule
+from moorage.registry.upstream.sources import Sources
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 from moorage.store.db.api import Database, Row, Value
@@ -103,7 +104,7 @@ class Upstream(UpstreamClient):
 async def caching(registry: MemoryRegistry, prefix: str = "hub") -> tuple[Upstream, PullThrough]:
     """The registry with a rule for `prefix`."""
     upstream = Upstream()
-    cache = PullThrough(Reach(), lambda _: upstream)
+    cache = PullThrough(Sources(Reach(), lambda _: upstream))
     registry.services = replace(registry.services, upstreams=cache)
     rule = Rule(
         registry=_registry(registry),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from moorage.base.errors import UpstreamUnavailable
+from moorage.base.errors.upstream import UpstreamUnavailable
 from moorage.keys.frames import BlobKey
 from moorage.keys.sealed import SealedBlobs
 from moorage.registry.upstream.flight import ArrivingLayer, Flights

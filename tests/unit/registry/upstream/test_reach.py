@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.base.errors import UpstreamUnavailable
+from moorage.base.errors.upstream import UpstreamUnavailable
 from moorage.registry.upstream.reach import Reach
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moorage.base.addresses import Registry
-from moorage.base.errors import UnsupportedUpstreamRegistry, Validation
+from moorage.base.errors.requests import Validation
+from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.registry.upstream import rules
 from moorage.registry.upstream.known import KNOWN, upstream_of
 from moorage.registry.upstream.rules import Rule

@@ -15,7 +15,7 @@ from moorage.access.authorizer import as_asked
 from moorage.access.grants import StoredGrants, account_of
 from moorage.access.policies.context import normalized
 from moorage.access.policies.decide import Asked, Layer, PolicySet
-from moorage.access.policies.explain import Explanation, explain
+from moorage.access.policies.explain import Explanation, Matched, explain
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
@@ -90,7 +90,9 @@ def _lines(explained: Explained) -> Iterator[str]:
     word = styled("allowed", "green") if decision.allowed else styled("denied", "red")
     yield f"{word}: {reason(decision, asked.action)}"
     yield ""
-    heading = [styled(title, "bold") for title in ("LAYER", "SAYS", "POLICY", "STATEMENT", "LINES")]
+    heading = [
+        styled(title, "bold") for title in ("LAYER", "SAYS", "POLICY", "STATEMENT", "LINES", "BUT NOT")
+    ]
     yield from columns([heading, *_rows(explained)])
     if explained.explanation.missing:
         yield ""
@@ -102,15 +104,21 @@ def _rows(explained: Explained) -> Iterator[list[str]]:
     """One for each statement that is about it; a layer that says nothing has one too."""
     for layer, policies in _layers(explained.policies):
         matched = [one for one in explained.explanation.matched if one.layer == layer]
-        if not matched:
+        unmet = [one for one in explained.explanation.unmet if one.statement.layer == layer]
+        if not (matched or unmet):
             says = "not there" if policies is None else "nothing" if policies else "no policy"
-            yield [layer, styled(says, "dim"), "", "", ""]
+            yield [layer, styled(says, "dim"), "", "", "", ""]
         for one in matched:
             style = "green" if one.effect == "Allow" else "red"
-            lines = (
-                f"{one.start.line}-{one.end.line}" if one.end.line > one.start.line else str(one.start.line)
-            )
-            yield [layer, styled(one.effect.lower(), style), one.source, one.sid, lines]
+            yield [layer, styled(one.effect.lower(), style), one.source, one.sid, _span(one), ""]
+        for missed in unmet:
+            one = missed.statement
+            says = styled(f"would {one.effect.lower()}", "dim")
+            yield [layer, says, one.source, one.sid, _span(one), ", ".join(missed.conditions)]
+
+
+def _span(one: Matched) -> str:
+    return f"{one.start.line}-{one.end.line}" if one.end.line > one.start.line else str(one.start.line)
 
 
 def _layers(policies: PolicySet) -> Iterator[tuple[Layer, Sequence[object] | None]]:
@@ -129,16 +137,21 @@ def _document(explained: Explained) -> dict[str, object]:
         "why": reason(decision, explained.asked.action),
         "layer": decision.layer,
         "explicit": decision.explicit,
-        "matched": [
-            {
-                "layer": one.layer,
-                "policy": one.source,
-                "statement": one.sid,
-                "effect": one.effect,
-                "line": one.start.line,
-                "column": one.start.column,
-            }
-            for one in explained.explanation.matched
+        "matched": [_statement(one) for one in explained.explanation.matched],
+        "unmet": [
+            {**_statement(one.statement), "conditions": list(one.conditions)}
+            for one in explained.explanation.unmet
         ],
         "missing": list(explained.explanation.missing),
+    }
+
+
+def _statement(one: Matched) -> dict[str, object]:
+    return {
+        "layer": one.layer,
+        "policy": one.source,
+        "statement": one.sid,
+        "effect": one.effect,
+        "line": one.start.line,
+        "column": one.start.column,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ def test_decision_is_explained_with_the_key_that_it_lacks(moorage: Command, team
     assert code == 1
     assert said.startswith("denied: no identity-based policy allows the ecr:BatchGetImage action\n")
     assert "Asked for, and not known: aws:SourceIp" in said
+    assert re.search(r"identity +would allow +user/ci/pull +FromHome +\d+ +IpAddress aws:SourceIp", said)
 
 
 def test_decision_is_explained_with_the_statement_that_settles_it(moorage: Command, team: Path) -> None:

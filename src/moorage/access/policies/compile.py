@@ -156,13 +156,16 @@ def _statement(statement: StatementText, number: int, kind: Kind, document: Docu
         resources=_resources(statement, listed),
         fixed=listed.expressions if listed and listed.is_fixed and not statement.is_not_resource else None,
         conditions=tuple(
-            _condition(one, statement.effect, document)
-            # What is cheap and most often false comes first.
-            for one in sorted(statement.conditions, key=lambda one: len(one.values))
+            _condition(one, statement.effect, document) for one in in_order_of_test(statement.conditions)
         ),
         principals=_principals(statement, kind),
         is_not_principal=statement.is_not_principal,
     )
+
+
+def in_order_of_test(conditions: Sequence[ConditionText]) -> list[ConditionText]:
+    """What is cheap and most often false comes first."""
+    return sorted(conditions, key=lambda one: len(one.values))
 
 
 def _actions(statement: StatementText) -> Callable[[str], bool]:

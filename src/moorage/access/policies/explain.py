@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from moorage.access.policies.asked import Asked
-from moorage.access.policies.compile import Policy, Statement
+from moorage.access.policies.compile import Policy, Statement, in_order_of_test
 from moorage.access.policies.decide import Decision, Layer, PolicySet, decide
 from moorage.access.policies.document import VARIABLES_SINCE
 from moorage.access.policies.principals import Grant
@@ -45,10 +45,20 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmet:
+    statement: Matched
+    """As it would have matched."""
+    conditions: tuple[str, ...]
+    """The untrue ones as they are written, operator and key: `StringEquals aws:SourceIp`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     decision: Decision
     matched: tuple[Matched, ...]
     """Every statement that is about the request and whose conditions are true."""
+    unmet: tuple[Unmet, ...]
+    """Every statement that is about the request but for its conditions."""
     missing: tuple[str, ...]
     """Keys that identity and resource policies read and the request has not, as they are written."""
     allowed_by_organization: bool | None
@@ -72,16 +82,22 @@ class Explanation:
 def explain(asked: Asked, policies: PolicySet) -> Explanation:
     decision = decide(asked, policies)
     matched: list[Matched] = []
+    unmet: list[Unmet] = []
     for layer, policy in _layers(policies):
-        found = [statement for statement in _about(policy, asked) if _holds(statement, asked)]
-        if found:
-            places = spans(policy.text)
-            matched += [
-                Matched(layer, policy.source, one.sid, one.effect, *places[one.number]) for one in found
-            ]
+        for statement in _about(policy, asked):
+            if not _is_meant(statement, asked):
+                continue
+            one = Matched(
+                layer, policy.source, statement.sid, statement.effect, *spans(policy.text)[statement.number]
+            )
+            if statement.holds(asked):
+                matched.append(one)
+            elif untrue := _untrue(policy, statement, asked):
+                unmet.append(Unmet(one, untrue))
     return Explanation(
         decision=decision,
         matched=tuple(matched),
+        unmet=tuple(unmet),
         missing=_missing((*policies.identity, *policies.resource), asked.context),
         allowed_by_organization=all(_allow(level, asked) for level in policies.scps)
         if policies.scps
@@ -167,8 +183,23 @@ def _about(policy: Policy, asked: Asked) -> list[Statement]:
 
 
 def _holds(statement: Statement, asked: Asked) -> bool:
-    is_meant = statement.principals is None or statement.grant(asked.caller) is not Grant.NONE
-    return is_meant and statement.holds(asked)
+    return _is_meant(statement, asked) and statement.holds(asked)
+
+
+def _is_meant(statement: Statement, asked: Asked) -> bool:
+    return statement.principals is None or statement.grant(asked.caller) is not Grant.NONE
+
+
+def _untrue(policy: Policy, statement: Statement, asked: Asked) -> tuple[str, ...]:
+    """Its untrue conditions; none, if it is about another resource."""
+    if statement.resources is not None and not statement.resources(asked.resource, asked.context):
+        return ()
+    texts = in_order_of_test(_read(policy.text).statements[statement.number].conditions)
+    return tuple(
+        f"{text.operator} {text.key}"
+        for text, is_true in zip(texts, statement.conditions, strict=True)
+        if not is_true(asked.context)
+    )
 
 
 def _allow(policies: Iterable[Policy], asked: Asked) -> bool:
@@ -187,4 +218,7 @@ def _missing(policies: Iterable[Policy], context: Context) -> tuple[str, ...]:
 
 @lru_cache(maxsize=_TEXTS_REMEMBERED)
 def _keys_of(text: str) -> list[str]:
-    return keys_read(read(text))
+    return keys_read(_read(text))
+
+
+_read = lru_cache(maxsize=_TEXTS_REMEMBERED)(read)

@@ -80,6 +80,23 @@ def test_explain_tells_every_statement_that_matches_by_layer() -> None:
     assert explanation.allowed_by_organization is None
 
 
+def test_explain_tells_which_condition_is_in_the_way() -> None:
+    both = {"StringLike": {"x:B": ["a", "b"]}, "Bool": {"x:k": "true"}, "Null": {"x:none": "true"}}
+    mine = policy(
+        statement(Sid="Elsewhere", resource="arn:aws:ecr:*:*:repository/other", Condition=both),
+        statement("Deny", Sid="Both", Condition=both),
+        source="mine",
+    )
+    others = policy(named({"AWS": FOREIGN_USER.arn}, Sid="Theirs", Condition=both), kind="repository")
+
+    explanation = explain(ASKED, PolicySet((mine,), resource=(others,)))
+
+    assert not explanation.matched
+    assert [(one.statement.source, one.statement.sid, one.conditions) for one in explanation.unmet] == [
+        ("mine", "Both", ("Bool x:k", "StringLike x:B"))
+    ]
+
+
 def test_explain_of_a_denial_determines_what_denies_only() -> None:
     policies = PolicySet(
         (policy(statement(Sid="A"), statement("Deny", Sid="D1"), statement("Deny", Sid="D2")),)

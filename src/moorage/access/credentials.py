@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from moorage.access.epochs import Epochs
 from moorage.access.identities import entity as entities
+from moorage.access.identities import keys as access_keys
 from moorage.access.identities.ids import new_id
 from moorage.access.principals import Principal, principal_of, root_of
 from moorage.base.names import is_account_id
@@ -34,6 +35,10 @@ class AccessKey:
 
 class AccountExists(Exception):
     """The account was created before."""
+
+
+class UnknownAccount(Exception):
+    """There is no such account."""
 
 
 class Credentials:
@@ -95,6 +100,23 @@ class Credentials:
         except UniqueViolation:
             raise AccountExists(chosen) from None
         return AccessKey(key_id, root_of(chosen, key_id), secret, is_active=True)
+
+    async def make_root_key(self, account: str, now: int) -> AccessKey:
+        """A new root access key, where the old one is lost or revoked; an inactive one gives its place.
+
+        Raise `UnknownAccount`, and `LimitExceeded` where the root has as many active ones as it may.
+        """
+        root = root_of(account, "")
+        async with self._epochs.changing(account) as tx:
+            if await tx.one("access.account", {"id": account}) is None:
+                raise UnknownAccount(account)
+            have = await access_keys.of_owner(tx, root.arn)
+            inactive = sorted((key.created, key.id) for key in have if not key.is_active)
+            if inactive and len(have) >= access_keys.MOST:
+                await access_keys.delete(tx, root.arn, inactive[0][1])
+            await access_keys.check_room(tx, root.arn)
+            key_id, secret = await insert_key(tx, self._keys, account, root.arn, now)
+        return AccessKey(key_id, root_of(account, key_id), secret, is_active=True)
 
     async def default_account(self) -> tuple[str, AccessKey | None] | None:
         """Its id, and its root access key as long as nobody has kept it; None before there is one."""

@@ -11,6 +11,9 @@ VALUES (:id, :account, :principal, :sealed_secret, 'Active', :created)
 -- accounts: all, in order
 SELECT id, created FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
 
+-- account: whether it is there
+SELECT 1 FROM accounts WHERE id = :id
+
 -- insert_account: a new one
 INSERT INTO accounts (id, created) VALUES (:id, :created)
 

@@ -312,6 +312,16 @@ COMMANDS = (
         (_new_account, _OPENED, _json),
     ),
     Command(
+        "account key",
+        "account_key",
+        "make a new root access key, where the old one is lost or revoked",
+        "Make a new root access key of an account and write it where the old one was: DIR/credentials, or\n"
+        "DIR/credentials-ID of another than the default account. A file whose key is active is not\n"
+        "replaced. Works beside the running server.",
+        "moorage account key\nmoorage account key --account 210987654321",
+        (_of_account, _OPENED, _json),
+    ),
+    Command(
         "account list",
         "account_list",
         "list the accounts",

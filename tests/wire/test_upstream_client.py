@@ -409,3 +409,58 @@ def test_what_a_check_finds_is_whether_the_login_is_taken() -> None:
         using(lambda client: client.check(source(port, LOGIN)), port)
         with pytest.raises(UpstreamAccessDenied):
             using(lambda client: client.check(source(port, Login("ci", "wrong"))), port)
+
+
+def referrers(port: int, limit: int = LIMIT) -> Use:
+    return lambda client: client.referrers(source(port), Digest.of(b"x"), limit)
+
+
+INDEX = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+PAGES = f"/v2/library/debian/referrers/{Digest.of(b'x')}"
+
+
+def test_pages_of_referrers_are_followed_to_their_end() -> None:
+    def answer(request: Request) -> None:
+        number = int(request.path.rpartition("=")[2]) if "=" in request.path else 1
+        link = {"Link": f'<{PAGES}?page={number + 1}>; rel="next"'} if number < 3 else {}
+        say(request, b"%d" % number, headers={**INDEX, **link})
+
+    with serving(answer) as port:
+        assert using(referrers(port), port) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    "link", ["http://127.0.0.1:1/v2/other", "/v2/library/other/referrers/x", "/admin", "http://[", "//[:"]
+)
+def test_a_link_that_leads_away_is_not_followed(link: str) -> None:
+    def answer(request: Request) -> None:
+        assert request.path == PAGES
+        say(request, b"{}", headers={**INDEX, "Link": f'<{link}>; rel="next"'})
+
+    with serving(answer) as port:
+        assert using(referrers(port), port) == [b"{}"]
+
+
+def test_pages_without_end_are_left_after_some() -> None:
+    def answer(request: Request) -> None:
+        say(request, b"{}", headers={**INDEX, "Link": f'<{PAGES}?again>; rel="next"'})
+
+    with serving(answer) as port:
+        assert len(using(referrers(port), port)) == client_module.REFERRERS_PAGES
+
+
+def test_more_referrers_than_a_listing_may_have_are_refused() -> None:
+    with (
+        serving(lambda request: say(request, bytes(1_001), headers=INDEX)) as port,
+        pytest.raises(UpstreamUnavailable),
+    ):
+        using(referrers(port, 1_000), port)
+
+
+@pytest.mark.parametrize(("status", "headers"), [(404, INDEX), (200, {"Content-Type": "text/html"})])
+def test_a_registry_that_knows_no_referrers_says_so(status: int, headers: dict[str, str]) -> None:
+    with (
+        serving(lambda request: say(request, b"<html>", status, headers)) as port,
+        pytest.raises(UpstreamImageUnknown),
+    ):
+        using(referrers(port), port)

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import msgspec
 
@@ -38,12 +38,14 @@ from moorage.remote.errors import RemoteError
 ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
 TOKEN_MAX = 64 << 10
 ANSWER_S = 30.0
+REFERRERS_PAGES = 20
 _CHALLENGE_MAX = 4_096
 _TOKENS_KEPT = 1_024
 _TOKEN_LIFE_S = 60  # of one that does not say (distribution's token specification)
 _TOKEN_LIFE_MAX_S = 3_600
 _TOKEN_MARGIN_S = 10
 _PAUSE_S, _PAUSE_MAX_S = 5, 900
+_NEXT = re.compile(r'<([^<>]{1,2048})>; ?rel="?next"?')
 _PARAMETER = re.compile(r'([a-z_]{1,32})="([^"\\]{0,2048})"', re.IGNORECASE)
 
 _log = logging.getLogger("moorage")
@@ -111,8 +113,23 @@ class UpstreamClient:
         path, headers = _manifest_path(source, reference), {"accept": ACCEPT}
         async with _in_time(source), self._ask(source, "GET", path, headers) as response:
             content = await response.read(limit)
-            media_type = response.headers.get("content-type", "").partition(";")[0].strip() or None
-            return Manifest(content, media_type, _claimed(response))
+            return Manifest(content, _media_type(response), _claimed(response))
+
+    async def referrers(self, source: Source, subject: Digest, limit: int) -> list[bytes]:
+        """The index of what refers to a digest, page by page, `limit` bytes in all.
+
+        Raises as `manifest` does; a registry without that API is `UpstreamImageUnknown`.
+        """
+        pages: list[bytes] = []
+        path = f"{source.repository}/referrers/{subject}"
+        while path and limit > 0 and len(pages) < REFERRERS_PAGES:
+            async with _in_time(source), self._ask(source, "GET", path, {"accept": OCI_INDEX}) as response:
+                if _media_type(response) != OCI_INDEX:  # a page for people, of one that answers 200 to all
+                    raise UpstreamImageUnknown()
+                pages.append(await response.read(limit))
+                path = _next_path(source, response)
+            limit -= len(pages[-1])
+        return pages
 
     async def check(self, source: Source) -> None:
         """It answers, and takes the login. Raises as `manifest` does."""
@@ -273,6 +290,23 @@ def _basic(login: Login) -> str:
 
 def _origin_of(response: Response) -> str:
     return f"{response.url.scheme}://{response.url.authority}"
+
+
+def _media_type(response: Response) -> str | None:
+    return response.headers.get("content-type", "").partition(";")[0].strip() or None
+
+
+def _next_path(source: Source, response: Response) -> str:
+    """Below `/v2/`; empty at the end, and for a link that leads away from the repository."""
+    found = _NEXT.search(response.headers.get("link", "")[:_CHALLENGE_MAX])
+    if found is None:
+        return ""
+    head, within = f"{source.origin}/v2/", f"{source.repository}/referrers/"
+    try:
+        path = urljoin(str(response.url), found[1]).removeprefix(head)
+    except ValueError:  # no URL at all
+        return ""
+    return path if path.startswith(within) else ""
 
 
 def _claimed(response: Response) -> Digest | None:

@@ -2,7 +2,7 @@
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
 is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`, `[[replication_peers]]`,
-`[replication_tags]`) stands in the file only.
+`[replication_tags]`, `[[upstream_peers]]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -26,7 +25,7 @@ from moorage.access.organization_table import (
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
-from moorage.registry.replication.peers import Peer, PeerMisconfigured, peers_in
+from moorage.registry.peers.peer import Peer, PeerMisconfigured, peers_in
 from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisconfigured, filters_in
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
@@ -258,6 +257,7 @@ class Settings:
     endpoints: tuple[EndpointTable, ...] = field(default=(), metadata=_FILE_ONLY)
     event_targets: tuple[Target, ...] = field(default=(), metadata=_FILE_ONLY)
     replication_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
+    upstream_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
     replication_tags: TagFilters = field(default_factory=dict, metadata=_FILE_ONLY)
     organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
@@ -380,6 +380,8 @@ def _is_address(text: str) -> bool:
 
 
 def _from_file(file: Path) -> dict[str, Any]:
+    import tomllib  # Only here: most starts and commands have no file.
+
     try:
         values = tomllib.loads(file.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -413,11 +415,12 @@ def _from_file(file: Path) -> dict[str, Any]:
             values["event_targets"] = _all_beside(file, targets_in(values["event_targets"]))
         except TargetMisconfigured as error:
             raise InvalidSettings(str(error)) from None
-    if "replication_peers" in values:
-        try:
-            values["replication_peers"] = peers_in(values["replication_peers"], file.parent)
-        except PeerMisconfigured as error:
-            raise InvalidSettings(str(error)) from None
+    for setting in ("replication_peers", "upstream_peers"):
+        if setting in values:
+            try:
+                values[setting] = peers_in(values[setting], setting, file.parent)
+            except PeerMisconfigured as error:
+                raise InvalidSettings(str(error)) from None
     if "replication_tags" in values:
         try:
             values["replication_tags"] = filters_in(values["replication_tags"])

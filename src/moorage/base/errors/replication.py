@@ -5,12 +5,6 @@ from __future__ import annotations
 from moorage.base.errors.error import MoorageError
 
 
-class ReplicationPeerFailed(MoorageError):
-    """Another installation did not take what was sent to it; nobody who calls meets this."""
-
-    template = "The replication peer {peer} {reason}"
-
-
 class ReplicationBackfillInProgress(MoorageError):
     template = "A replication backfill to the Region '{region}' is already in progress"
 

@@ -12,9 +12,9 @@ from moorage.registry.account.replicas import Replica
 from moorage.registry.events import shapes
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import Event
+from moorage.registry.peers.peer import Peer
 from moorage.registry.replication import backfill, statuses
 from moorage.registry.replication.copying import Means, failure_code, settle
-from moorage.registry.replication.peers import Peer
 from moorage.registry.replication.sending import Sender
 from moorage.registry.replication.tag_filters import TagFilters
 from moorage.registry.repositories import repository as repositories

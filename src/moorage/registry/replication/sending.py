@@ -17,9 +17,10 @@ from moorage.keys.sealed import SealedReader
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.find import Image
+from moorage.registry.peers.peer import Peer
+from moorage.registry.peers.sign_in import Answered, PeerRefusal
 from moorage.registry.replication.below import closure, target_of
-from moorage.registry.replication.peer_client import Answered, PeerClient, PeerRefusal
-from moorage.registry.replication.peers import Peer
+from moorage.registry.replication.peer_client import PeerClient
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers
 from moorage.remote.egress import Egress
@@ -52,7 +53,7 @@ class Sender:
     async def send(self, source: Source, image: Image, tag: str) -> None:
         """The same steps as inside of an installation (`copying.bring`); the repository is made if it is missing.
 
-        Raise `AccessDenied`, also where the source's account may not use the peer, or `ReplicationPeerFailed`.
+        Raise `AccessDenied`, also where the source's account may not use the peer, or `PeerFailed`.
         """
         self._check(source)
         await self._need_repository(source)

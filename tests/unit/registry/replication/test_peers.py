@@ -1,4 +1,4 @@
-"""`[[replication_peers]]`, and a peer that answers what it should not."""
+"""A peer that answers what it should not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from moorage.base.clock import HOUR
 from moorage.base.errors.access import AccessDenied
-from moorage.base.errors.replication import ReplicationPeerFailed
+from moorage.base.errors.peers import PeerFailed
 from moorage.registry.images import find
+from moorage.registry.peers.peer import Peer, peers_in
+from moorage.registry.peers.sign_in import Answered, PeerRefusal
 from moorage.registry.replication.calls import call_in
-from moorage.registry.replication.peer_client import Answered, PeerClient, PeerRefusal
-from moorage.registry.replication.peers import Peer, PeerMisconfigured, peers_in
+from moorage.registry.replication.peer_client import PeerClient
 from moorage.registry.replication.sending import Sender, Source
 from moorage.remote.egress import Egress
 
@@ -32,60 +33,6 @@ TABLE = {
     "url": "https://registry.example",
     "credentials": "peer",
 }
-FOLDER = Path("/etc/moorage")
-
-
-def test_paths_are_relative_to_the_configuration() -> None:
-    (peer,) = peers_in([TABLE | {"ca_file": "/etc/ssl/ca.pem"}], FOLDER)
-
-    assert peer.credentials == FOLDER / "peer"
-    assert peer.ca_file == Path("/etc/ssl/ca.pem")
-    assert str(peer.door) == str(peer.api) == "https://registry.example/"
-
-
-@pytest.mark.parametrize(
-    ("changed", "says"),
-    [
-        ({"account": "12"}, "account is '12'"),
-        ({"region": "EU"}, "region is 'EU'"),
-        ({"url": ""}, "url is missing"),
-        ({"credentials": ""}, "credentials is missing"),
-        ({"url": "http://registry.example"}, "http URLs are not asked for here"),
-        ({"url": "https://registry.example/v2"}, "something after the host"),
-        ({"url": "https://user@registry.example"}, "not a plain URL"),
-        ({"registry_url": "ftp://registry.example"}, "not a plain URL"),
-        ({"networks": "10.0.0.0/8/8"}, "neither a network"),
-        ({"sources": "123456789012, me"}, "sources has 'me'"),
-        ({"role": "arn"}, "no setting called role"),
-        ({"role_arn": 7}, "has to be text"),
-    ],
-)
-def test_what_is_wrong_with_a_peer_is_said(changed: Mapping[str, Any], says: str) -> None:
-    with pytest.raises(PeerMisconfigured, match=says) as raised:
-        peers_in([TABLE | changed], FOLDER)
-
-    assert "replication_peers[1]" in str(raised.value)
-
-
-def test_two_peers_of_one_registry_are_refused() -> None:
-    with pytest.raises(PeerMisconfigured, match="one account and region"):
-        peers_in([TABLE, TABLE], FOLDER)
-
-
-def test_http_is_for_networks_of_ones_own() -> None:
-    (peer,) = peers_in([TABLE | {"url": "http://10.1.2.3:5000", "networks": "10.0.0.0/8"}], FOLDER)
-
-    assert str(peer.api) == "http://10.1.2.3:5000/"
-
-
-def test_only_the_default_account_may_use_a_peer_unless_others_are_named() -> None:
-    (peer,) = peers_in([TABLE], FOLDER)
-    (wider,) = peers_in([TABLE | {"sources": "333333333333, 444444444444"}], FOLDER)
-
-    assert peer.serves(ACCOUNT, default=ACCOUNT)
-    assert not peer.serves("333333333333", default=ACCOUNT)
-    assert wider.serves("333333333333", default=ACCOUNT)
-    assert not wider.serves(ACCOUNT, default=ACCOUNT)
 
 
 # A peer that answers what a test says
@@ -131,7 +78,7 @@ ASSUMED = Said(
 
 def peer_in(folder: Path, **changed: str) -> Peer:
     (folder / "peer").write_text("[any]\naws_access_key_id = AKIAX\naws_secret_access_key = secret\n")
-    return peers_in([TABLE | changed], folder)[0]
+    return peers_in([TABLE | changed], "replication_peers", folder)[0]
 
 
 def client_of(folder: Path, fake: Fake, **changed: str) -> PeerClient:
@@ -177,10 +124,10 @@ def test_a_refusal_is_not_asked_again(tmp_path: Path) -> None:
     ("body", "kind"),
     [
         (b'{"__type": "AccessDeniedException", "message": "no"}', AccessDenied),
-        (b'{"__type": "com.amazonaws#RepositoryNotFoundException"}', ReplicationPeerFailed),
-        (b"<html>", ReplicationPeerFailed),
-        (b"[]", ReplicationPeerFailed),
-        (b"[" * 100_000, ReplicationPeerFailed),
+        (b'{"__type": "com.amazonaws#RepositoryNotFoundException"}', PeerFailed),
+        (b"<html>", PeerFailed),
+        (b"[]", PeerFailed),
+        (b"[" * 100_000, PeerFailed),
     ],
 )
 def test_errors_of_the_api_are_told(tmp_path: Path, body: bytes, kind: type[Exception]) -> None:
@@ -211,7 +158,7 @@ def test_the_code_of_an_error_is_known(tmp_path: Path) -> None:
 def test_an_upload_is_not_sent_to_another_place(tmp_path: Path, place: str) -> None:
     client = client_of(tmp_path, Fake())
 
-    with pytest.raises(ReplicationPeerFailed):
+    with pytest.raises(PeerFailed):
         client.place_of("/v2/app/blobs/uploads/", Answered(202, {"location": place}, b""))
 
 
@@ -234,7 +181,7 @@ def test_without_a_key_nothing_is_asked(tmp_path: Path, content: str | None) -> 
     if content is not None:
         (tmp_path / "peer").write_text(content)
 
-    with pytest.raises(ReplicationPeerFailed, match="no access key"):
+    with pytest.raises(PeerFailed, match="no access key"):
         asyncio.run(client.ask("GET", "/v2/"))
 
     assert fake.asked == []
@@ -255,7 +202,7 @@ def test_the_key_is_in_no_repr_and_no_error(tmp_path: Path) -> None:
 async def test_another_account_cannot_push_with_the_operators_key(registry: MemoryRegistry) -> None:
     folder = Path("/nowhere")
     fake = Fake()
-    (peer,) = peers_in([TABLE | {"sources": "333333333333"}], folder)
+    (peer,) = peers_in([TABLE | {"sources": "333333333333"}], "replication_peers", folder)
     sender = Sender(peer, registry.services.clock, fake.egress)
     app = await registry.repository("app")
     digest = await registry.push(app, [b"{}"], "v1")

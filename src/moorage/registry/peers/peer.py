@@ -1,4 +1,7 @@
-"""`[[replication_peers]]` of the configuration: registries of other installations, as replication rules name them."""
+"""Registries of other installations, and of Amazon itself: where each is, and who we are there.
+
+`[[replication_peers]]` of the configuration are pushed to, `[[upstream_peers]]` are pulled from.
+"""
 
 from __future__ import annotations
 
@@ -26,33 +29,35 @@ class PeerMisconfigured(Exception):
 class Peer:
     account: str
     region: str
-    url: str
-    """Of its API, and of its registry if that has no name of its own: https, or http to what `networks` names."""
     credentials: Path
     """A file as the AWS CLI has it, with an access key of the other installation."""
+    url: str = ""
+    """Of its API, its STS and its registry, as far as they have no name of their own: https, or http to what `networks`
+    names. Empty for Amazon's, whose names follow from account and region."""
+    sts_url: str = ""
     registry_url: str = ""
     role_arn: str = ""
-    """A role there that is assumed with the key; empty if the key is to push by itself."""
+    """A role there that is assumed with the key; empty if the key is to act by itself."""
     networks: str = ""
     """Networks and host names where the peer may be though not public."""
     ca_file: Path | None = None
     """Certificate authorities of the peer, besides the system's."""
     sources: str = ""
-    """Accounts here, with commas, that may replicate to it; empty for the default account only."""
+    """Accounts here, with commas, that may use it; empty for the default account only."""
 
     @classmethod
-    def parse(cls, table: Any, number: int, folder: Path) -> Peer:
+    def parse(cls, table: Any, setting: str, number: int, folder: Path) -> Peer:
         """Paths are relative to `folder`. Raise `PeerMisconfigured`."""
-        where = f"replication_peers[{number}]"
+        where = f"{setting}[{number}]"
         if not isinstance(table, dict):
-            raise PeerMisconfigured(f"{where} has to be a table: [[replication_peers]]")
+            raise PeerMisconfigured(f"{where} has to be a table: [[{setting}]]")
         unknown = sorted(table.keys() - {item.name for item in dataclasses.fields(cls)})
         if unknown:
             raise PeerMisconfigured(f"{where}: there is no setting called {', '.join(unknown)}")
         for name, value in table.items():
             if not isinstance(value, str):
                 raise PeerMisconfigured(f"{where}: {name} is {value!r}: it has to be text")
-        for name in ("account", "region", "url", "credentials"):
+        for name in ("account", "region", "credentials"):
             if not table.get(name):
                 raise PeerMisconfigured(f"{where}: {name} is missing")
         paths: dict[str, Any] = {"credentials": folder / table["credentials"]}
@@ -63,7 +68,7 @@ class Peer:
         return peer
 
     def serves(self, account: str, default: str) -> bool:
-        """Whoever may write rules could otherwise push with the operator's key."""
+        """Whoever may write rules could otherwise act with the operator's key."""
         return account in (self.sources.replace(",", " ").split() or [default])
 
     @property
@@ -75,7 +80,7 @@ class Peer:
         """Of the client that goes there, and nowhere else."""
         return Rules(
             allowed=Allowed.parse(self.networks),
-            schemes=self._schemes,
+            schemes=self.schemes,
             ca_file=self.ca_file,
             total_s=_TOTAL_S,
             redirects=0,
@@ -83,15 +88,30 @@ class Peer:
 
     @property
     def api(self) -> Url:
-        return Url.parse(self.url, self._schemes)
+        return self._parsed(self.url or f"https://api.ecr.{self._amazon}")
+
+    @property
+    def sts(self) -> Url:
+        return self._parsed(self.sts_url or self.url or f"https://sts.{self._amazon}")
 
     @property
     def door(self) -> Url:
         """Of its registry."""
-        return Url.parse(self.registry_url or self.url, self._schemes)
+        return self._parsed(self.registry_url or self.url or f"https://{self.account}.dkr.ecr.{self._amazon}")
 
     @property
-    def _schemes(self) -> frozenset[Scheme]:
+    def name(self) -> str:
+        return f"{self.account}/{self.region} at {self.api.authority}"
+
+    @property
+    def _amazon(self) -> str:
+        return f"{self.region}.amazonaws.com" + (".cn" if self.region.startswith("cn-") else "")
+
+    def _parsed(self, url: str) -> Url:
+        return Url.parse(url, self.schemes)
+
+    @property
+    def schemes(self) -> frozenset[Scheme]:
         """http goes through nobody's hands but those of a network of one's own."""
         return frozenset({"http", "https"}) if self.networks else frozenset({"https"})
 
@@ -105,21 +125,21 @@ class Peer:
                 raise PeerMisconfigured(f"{where}: sources has '{account}': an account id has 12 digits")
         try:
             Allowed.parse(self.networks)
-            for url in (self.api, self.door):
+            for url in (self.api, self.sts, self.door):
                 if url.path != "/" or url.query:
                     raise PeerMisconfigured(f"{where}: {url} has something after the host")
         except (ValueError, RemoteRefused) as error:
             raise PeerMisconfigured(f"{where}: {error}") from None
 
 
-def peers_in(value: Any, folder: Path) -> tuple[Peer, ...]:
+def peers_in(value: Any, setting: str, folder: Path) -> tuple[Peer, ...]:
     """Of the file; raise `PeerMisconfigured`."""
     if not isinstance(value, list):
-        raise PeerMisconfigured("replication_peers has to be a list of tables: [[replication_peers]]")
+        raise PeerMisconfigured(f"{setting} has to be a list of tables: [[{setting}]]")
     if len(value) > MOST:
-        raise PeerMisconfigured(f"replication_peers has {len(value)} tables: at most {MOST}")
-    peers = tuple(Peer.parse(table, number, folder) for number, table in enumerate(value, 1))
+        raise PeerMisconfigured(f"{setting} has {len(value)} tables: at most {MOST}")
+    peers = tuple(Peer.parse(table, setting, number, folder) for number, table in enumerate(value, 1))
     registries = [peer.registry for peer in peers]
     if len(set(registries)) < len(registries):
-        raise PeerMisconfigured("two replication peers are of one account and region")
+        raise PeerMisconfigured(f"two {setting} are of one account and region")
     return peers

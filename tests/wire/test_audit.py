@@ -135,7 +135,8 @@ def test_a_push_by_the_registrys_door_is_on_record_with_its_digest(server: Serve
     told = document(events[0])
     assert told["userAgent"] == "a-client/1"
     assert told["requestParameters"]["imageTag"] == "1"
-    assert told["responseElements"] == {"imageDigest": "sha256:" + hashlib.sha256(content).hexdigest()}
+    pushed = {"imageDigest": "sha256:" + hashlib.sha256(content).hexdigest(), "imageTag": "1"}
+    assert told["responseElements"]["image"]["imageId"] == pushed
 
 
 def test_a_wrong_password_is_on_record_and_the_first_question_is_not(server: Server, lookup: Lookup) -> None:

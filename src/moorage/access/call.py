@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -11,10 +11,12 @@ from moorage.access.endpoints.endpoints import Endpoints
 from moorage.access.epochs import Epochs
 from moorage.access.principals import Principal
 from moorage.access.pull_times import PullTimes
+from moorage.access.quotas import AWS_QUOTAS, Quotas
+from moorage.access.service_events import ServiceEvents
 from moorage.access.sessions import Sessions
 from moorage.access.usage import Usage
 from moorage.access.web_identity.provider_keys import ProviderKeys
-from moorage.base.addresses import Addresses
+from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, SECOND, Clock
 from moorage.base.digest import Digest
 from moorage.base.http import Arrival, Arriving, BlobSource
@@ -25,7 +27,7 @@ from moorage.keys.tokens import Tokens
 from moorage.store.blobs.api import Tiers
 from moorage.store.db.api import Database
 from moorage.store.jobs.bell import Bell
-from moorage.store.jobs.queue import Jobs
+from moorage.store.jobs.queue import Job, Jobs
 
 Result = TypeVar("Result")
 
@@ -55,6 +57,8 @@ class Limits:
     allow_missing_references: bool = False
     strict_immutable: bool = False
     aws_quotas: bool = False
+    quotas: Quotas = AWS_QUOTAS
+    """The numbers of those that `aws_quotas` turns on."""
     names_denying_policy: bool = False
     """To callers of the account that the policy is in (AWS does since 2026; parsers of older texts do not mind)."""
 
@@ -98,6 +102,17 @@ class Upstreams(Protocol):
         """
         ...
 
+    async def referrers(self, call: Call, name: str, subject: Digest) -> bytes | None:
+        """An index of what the upstream registry says refers to an image; None if that is none of the cache.
+
+        It may be as old as a tag may be. Raises as `image` does where nothing is known of it.
+        """
+        ...
+
+    async def rest(self, services: Services, job: Job) -> int | None:
+        """Bring what is missing of an image: a job that `image` leaves behind. Return when to go on, or None."""
+        ...
+
     async def refusal(self, call: Call, prefix: str) -> str | None:
         """Why the upstream registry of a pull through cache rule is of no use; None if it takes the credentials."""
         ...
@@ -115,6 +130,12 @@ class NoUpstreams:
         return 0
 
     async def layer(self, call: Call, name: str, digest: Digest) -> ArrivingLayer | None:
+        return None
+
+    async def referrers(self, call: Call, name: str, subject: Digest) -> bytes | None:
+        return None
+
+    async def rest(self, services: Services, job: Job) -> int | None:
         return None
 
     async def refusal(self, call: Call, prefix: str) -> str | None:
@@ -150,9 +171,12 @@ class Services:
     """Run one that computes: only so many at once as there are cores for."""
     tiers: Tiers | None = None
     """Where layers of archived images go, if there is a cheaper store."""
+    replicated_settings: Mapping[Registry, Collection[str]] = field(default_factory=dict)
+    """By destination, which settings of repositories replication brings there (`[replication_settings]`)."""
     jobs: Jobs = field(default_factory=Jobs)
     """Work to be done later."""
     pull_times: PullTimes = field(default_factory=PullTimes)
+    service_events: ServiceEvents = field(default_factory=ServiceEvents)
     upstreams: Upstreams = field(default_factory=NoUpstreams)
     outbox: Bell = field(default_factory=Bell)
     """Rung when an event was written."""

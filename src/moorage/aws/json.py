@@ -74,4 +74,5 @@ def encode_error(error: MoorageError) -> Reply:
     text = str(error)
     members = {name: error.facts[name] for name in error.members if name in error.facts}
     body = _encode({"__type": code, "message": text, "Message": text, **members})
-    return Reply(_STATUSES.get(code, 400), [CONTENT_TYPE, (b"x-amzn-errortype", code.encode())], body)
+    headers = [CONTENT_TYPE, (b"x-amzn-errortype", code.encode()), *error.quota_header]
+    return Reply(_STATUSES.get(code, 400), headers, body)

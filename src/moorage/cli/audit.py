@@ -76,13 +76,18 @@ def _row(record: Record) -> list[str]:
     code = members.get("errorCode")
     cells = [
         moment,
-        record.username or record.access_key or "unknown",
-        members["sourceIPAddress"],
+        record.username or record.access_key or _service(members) or "unknown",
+        "" if _service(members) else members["sourceIPAddress"],
         record.name,
     ]
     cells.append(record.resource)
     shown = [_printable(cell) for cell in cells]
     return [*shown, styled(_printable(code), "red") if code else "done"]
+
+
+def _service(members: dict[str, Any]) -> str:
+    """Of what it did by itself: nobody called."""
+    return "the service" if members.get("eventType") == "AwsServiceEvent" else ""
 
 
 def _printable(value: Any) -> str:

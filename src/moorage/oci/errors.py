@@ -53,6 +53,7 @@ _TABLE: dict[type[MoorageError], tuple[int, str]] = {
     ourselves.StorageFull:            (507, "UNKNOWN"),
     wire.TagInvalid:                  (400, "TAG_INVALID"),
     repositories.TemplateUnusable:    (403, "DENIED"),
+    access.Throttled:                 (429, "TOOMANYREQUESTS"),
     access.TokenExpired:              (403, "DENIED"),
     access.TooManyRequests:           (429, "TOOMANYREQUESTS"),
     wire.TooManyTagParameters:        (414, "TAG_INVALID"),
@@ -79,6 +80,9 @@ def reply_for(error: MoorageError) -> Reply:
     status, code = _TABLE.get(type(error), (error.status, "UNKNOWN"))
     body = msgspec.json.encode(_Errors([_Error(code, str(error))]))
     headers = [(b"content-type", b"application/json"), (b"x-moorage-error", _one_line(str(error)))]
+    headers += error.quota_header
+    if isinstance(error, access.Throttled):
+        headers.append((b"retry-after", b"1"))
     if isinstance(error, wire.MethodNotAllowed):
         headers.append((b"allow", str(error.facts["allowed"]).encode()))
     if isinstance(error, wire.RangeNotSatisfiable):

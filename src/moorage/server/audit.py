@@ -1,7 +1,7 @@
 """Puts calls on record: noted when they are answered, written together a few times a second.
 
-`writes` records what changes something, what begins a session, and every refusal; `all` also what reads, except what
-the fleet asks all the time and is answered from memory; `none` nothing.
+`writes` records what changes something, what begins a session, every refusal, and what the service does by itself;
+`all` also what reads, except what the fleet asks all the time and is answered from memory; `none` nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from moorage.access.authorizer import Circumstances
 from moorage.access.call import Services
 from moorage.access.principals import Principal
+from moorage.access.service_events import ServiceEvent
 from moorage.aws.operation import Operation
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
@@ -41,7 +42,7 @@ from moorage.base.http import Reply, Request
 from moorage.oci.routes import Route
 from moorage.oci.target import Target
 from moorage.registry.audit import trail
-from moorage.registry.audit.record import Called, Record, record_of, told
+from moorage.registry.audit.record import Called, Record, dated, record_of, record_of_event, told
 from moorage.store.jobs.bell import Bell
 
 LINGER_S = 0.25  # what is answered meanwhile is written together
@@ -57,7 +58,9 @@ _REFUSALS = (
     InvalidIdentityToken, InvalidSignature, MissingAuthenticationToken, TokenExpired, Unauthorized,
     UnrecognizedClient,
 )  # fmt: skip
-_READS = re.compile(r"(?:BatchCheck|BatchGet|Describe|Generate\w*Report|Get|List|Lookup|Simulate|Validate)")
+_READS = re.compile(
+    r"(?:BatchCheck|BatchGet|Describe|Explain|Generate\w*Report|Get|List|Lookup|Simulate|Validate)"
+)
 _BEGINS_A_SESSION = re.compile(r"AssumeRole|GetSessionToken|GetFederationToken")
 _CLAIMED = re.compile(r"Credential=([A-Z0-9]{16,128})/")
 _NAME = re.compile(r"[A-Za-z]{1,64}")
@@ -65,8 +68,11 @@ _NAME = re.compile(r"[A-Za-z]{1,64}")
 _NAMES = {
     ("DELETE", "blob"): "BatchDeleteImage",
     ("DELETE", "upload"): "CancelLayerUpload",
+    ("GET", "referrers"): "ListImageReferrers",
     ("GET", "upload"): "GetLayerUploadStatus",
 }
+_OF_A_REFERENCE = {"blob": "layerDigest", "upload": "uploadId"}
+_PING = "GetAuthorizationToken"
 
 _log = logging.getLogger("moorage")
 
@@ -109,17 +115,29 @@ class Audit:
         self._bell = Bell()
         self.dropped = 0
         """Records that were not written because too many waited, since the start."""
+        if mode != "none":
+            services.service_events.listen(self.note_event)
 
     # A call has been answered
 
     def note(self, request: Request, request_id: str, seen: Seen, error: MoorageError | None) -> None:
         if self._mode == "none" or not self._is_wanted(request, seen, error):
             return
-        if len(self._waiting) >= WAITING_MAX:
-            self.dropped += 1
-            return
-        self._waiting.append(record_of(self._called(request, request_id, seen, error)))
-        self._bell.ring()
+        if self._has_room():
+            self._waiting.append(record_of(self._called(request, request_id, seen, error)))
+            self._bell.ring()
+
+    def note_event(self, event: ServiceEvent) -> None:
+        """The service has done something by itself."""
+        if self._has_room():
+            self._waiting.append(record_of_event(event, str(uuid.uuid4()), self._services.clock()))
+            self._bell.ring()
+
+    def _has_room(self) -> bool:
+        if len(self._waiting) < WAITING_MAX:
+            return True
+        self.dropped += 1
+        return False
 
     def _is_wanted(self, request: Request, seen: Seen, error: MoorageError | None) -> bool:
         if isinstance(error, _REFUSALS):
@@ -136,7 +154,7 @@ class Audit:
         source, name, is_read_only = _what(request, seen)
         principal = seen.principal if seen.principal is not None and seen.principal.account else None
         registry = seen.registry or self._services.addresses.default
-        parameters = _parameters(seen)
+        parameters = _parameters(request, seen)
         endpoint = seen.around.endpoint if seen.around is not None else None
         return Called(
             id=str(uuid.uuid4()),
@@ -201,9 +219,8 @@ def _what(request: Request, seen: Seen) -> tuple[str, str, bool]:
         return f"{seen.operation.service.name}.amazonaws.com", name, is_read_only
     is_read_only = request.method in ("GET", "HEAD")
     if seen.route is not None:
-        own = _NAMES.get((seen.route.method, seen.route.kind))
-        action = seen.route.actions[0].partition(":")[2] if seen.route.actions else "GetAuthorizationToken"
-        return "ecr.amazonaws.com", own or action, is_read_only
+        name = "MountLayer" if _is_mount(request, seen) else operation_of(seen.route) or _PING
+        return "ecr.amazonaws.com", name, is_read_only
     # Refused before it was known what is asked for: as it says itself.
     claimed = (request.header(b"x-amz-target") or "").rpartition(".")[2]
     if request.path == "/":
@@ -211,26 +228,52 @@ def _what(request: Request, seen: Seen) -> tuple[str, str, bool]:
     return "ecr.amazonaws.com", "Login", is_read_only
 
 
-def _parameters(seen: Seen) -> dict[str, Any] | None:
+def operation_of(route: Route) -> str:
+    """What the API calls it; empty for what takes no right."""
+    own = _NAMES.get((route.method, route.kind))
+    return own or (route.actions[0].partition(":")[2] if route.actions else "")
+
+
+def _is_mount(request: Request, seen: Seen) -> bool:
+    """A layer was linked, and none was sent."""
+    if seen.route is None or seen.route.kind != "uploads" or not isinstance(seen.answer, Reply):
+        return False
+    asked = dict(request.query()) if seen.answer.status == 201 else {}
+    return "digest" not in asked and asked.get("mount") == _digest_of(seen.answer)
+
+
+def _parameters(request: Request, seen: Seen) -> dict[str, Any] | None:
     if seen.asked is not None:
         return told(seen.asked)
     if seen.target is None or seen.registry is None or seen.route is None:
         return None
-    parameters = {"registryId": seen.registry.account, "repositoryName": seen.target.name}
-    reference = seen.target.reference
-    if reference:
-        member = {"blob": "layerDigest", "referrers": "subjectId", "upload": "uploadId"}.get(
-            seen.route.kind, ""
-        )
+    parameters: dict[str, Any] = {
+        "registryId": seen.registry.account,
+        "repositoryName": seen.target.name,
+    }
+    reference, kind = seen.target.reference, seen.route.kind
+    if kind == "referrers":
+        parameters["subjectId"] = {"imageDigest": reference}
+    elif reference:
+        member = _OF_A_REFERENCE.get(kind, "")
         parameters[member or ("imageDigest" if ":" in reference else "imageTag")] = reference
+    if _is_mount(request, seen):
+        asked = dict(request.query())
+        parameters |= {"layerDigest": asked["mount"], "sourceRepositoryName": asked.get("from")}
     return parameters
 
 
 def _elements(seen: Seen) -> dict[str, Any] | None:
-    """Of what was given out only the id of a key, by which is found what is done with it; and what was pushed."""
+    """What was changed, of ECR; what was pushed. Of what was given out only the id of a key, by which is found what
+    is done with it.
+    """
     if isinstance(seen.answer, Reply):
-        digest = next((value for name, value in seen.answer.headers if name == b"docker-content-digest"), b"")
-        return {"imageDigest": digest.decode()} if digest else None
+        return _pushed(seen, seen.answer)
+    if seen.answer is not None and seen.operation is not None and seen.operation.service.name == "ecr":
+        if _READS.match(seen.operation.name):
+            return None
+        members: dict[str, Any] = dated(told(seen.answer) or {})
+        return {"image": members} if seen.operation.name == "UpdateImageStorageClass" else members
     for name in ("credentials", "access_key"):
         given = getattr(seen.answer, name, None)
         key = getattr(given, "access_key_id", None)
@@ -238,6 +281,25 @@ def _elements(seen: Seen) -> dict[str, Any] | None:
             wire = "credentials" if name == "credentials" else "accessKey"
             return {wire: {"accessKeyId": key}}
     return None
+
+
+def _pushed(seen: Seen, answer: Reply) -> dict[str, Any] | None:
+    digest = _digest_of(answer)
+    if not digest or seen.target is None or seen.registry is None or seen.route is None:
+        return None
+    if seen.route.method not in ("POST", "PUT"):
+        return None
+    where = {"registryId": seen.registry.account, "repositoryName": seen.target.name}
+    if seen.route.kind != "manifest":
+        return {**where, "layerDigest": digest}
+    reference = seen.target.reference
+    tag = {} if ":" in reference else {"imageTag": reference}
+    return {"image": {**where, "imageId": {"imageDigest": digest, **tag}}}
+
+
+def _digest_of(answer: Reply) -> str:
+    found = next((value for name, value in answer.headers if name == b"docker-content-digest"), b"")
+    return found.decode()
 
 
 def _resources(seen: Seen, registry: Registry) -> Sequence[str]:

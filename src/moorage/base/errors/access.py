@@ -47,6 +47,19 @@ class TooManyRequests(MoorageError):
         return "ThrottlingException"
 
 
+class Throttled(MoorageError):
+    """More calls of an operation than the account may make in a second: 400 on the API, 429 on `/v2/`.
+
+    The fact `quota` is the operation.
+    """
+
+    template = "Rate exceeded"
+
+    @classmethod
+    def code(cls) -> str:
+        return "ThrottlingException"
+
+
 class TokenExpired(MoorageError):
     """A registry password that was good once: 403 with the text that tools know."""
 

@@ -16,6 +16,12 @@ class MoorageError(Exception):
         self.facts = facts
         super().__init__(message if message is not None else self.template.format(**facts))
 
+    @property
+    def quota_header(self) -> list[tuple[bytes, bytes]]:
+        """Which quota was exceeded, for programs; nothing for other errors."""
+        quota = self.facts.get("quota")
+        return [(b"x-moorage-quota", str(quota).encode())] if quota else []
+
     @classmethod
     def code(cls) -> str:
         return cls.__name__ + "Exception"

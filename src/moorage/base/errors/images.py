@@ -67,7 +67,7 @@ class ManifestTooLarge(MoorageError):
 
 
 class LimitExceeded(MoorageError):
-    pass
+    """A quota; the fact `quota` says which, in a header."""
 
 
 class ImageStorageClassUpdateNotSupported(MoorageError):

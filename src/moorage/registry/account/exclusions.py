@@ -19,7 +19,8 @@ async def register(db: Database, registry: Registry, principal: str, now: int) -
             if len(await page(tx, registry, "", EXCLUSIONS_MAX)) >= EXCLUSIONS_MAX:
                 raise LimitExceeded(
                     f"The registry with id '{registry.account}' already has the maximum allowed number of pull time "
-                    f"update exclusions which is '{EXCLUSIONS_MAX}'"
+                    f"update exclusions which is '{EXCLUSIONS_MAX}'",
+                    quota="pull-time-exclusions",
                 )
             await tx.run("account.exclude", {**values, "now": now})
     except UniqueViolation:

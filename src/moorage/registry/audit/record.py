@@ -1,4 +1,4 @@
-"""A call on record, shaped as AWS CloudTrail shapes it. Pure.
+"""A call on record, or what the service did by itself, shaped as AWS CloudTrail shapes it. Pure.
 
 What a caller sent is written as far as it says what was done: no secret, no token, no bytes of layers or manifests
 (`told`). What a stranger can send is bounded in length, and stands in JSON strings: it cannot forge a line.
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from moorage.access.principals import Principal
+from moorage.access.service_events import ServiceEvent
 from moorage.base.clock import SECOND
 from moorage.registry.audit.identity import user_identity, username
 
@@ -24,11 +25,14 @@ DEPTH_MAX = 8
 DOCUMENT_MAX = 64 << 10
 _AGENT_MAX = 256
 _MESSAGE_MAX = 1_024
+INVOKED_BY = "AWS Internal"
+"""Who acts, and from where, when the service does: CloudTrail has this text in all three places."""
 
 _SECRET = re.compile(
     r"secret|password|token|plaintext|private|blob|assertion|credential|authentication|manifest$|material$",
     re.IGNORECASE,
 )
+_TIME = re.compile(r"(?:At|Time)$")
 # Those of the above that only name something.
 _HARMLESS = frozenset({"secretid", "secretarn", "credentialarn", "tokenstatus"})
 
@@ -107,6 +111,23 @@ def record_of(called: Called) -> Record:
     )
 
 
+def record_of_event(event: ServiceEvent, id_: str, occurred: int) -> Record:
+    return Record(
+        event=id_,
+        occurred=occurred,
+        account=event.registry.account,
+        region=event.registry.region,
+        source="ecr.amazonaws.com",
+        name=event.name,
+        username="",
+        access_key="",
+        is_read_only=event.is_read_only,
+        resource_type=type_of(event.resource),
+        resource=name_of(event.resource),
+        document=_fitting(_event_members(event, id_, occurred)),
+    )
+
+
 def type_of(arn: str) -> str:
     return next((type_ for begins, type_ in _RESOURCE_TYPES if begins.match(arn)), "")
 
@@ -151,16 +172,38 @@ def _told_value(value: Any, depth: int) -> Any:
     return value
 
 
+def dated(members: Any) -> Any:
+    """The same with its times as CloudTrail writes those of `responseElements`: `Jul 11, 2018 10:17:44 PM`."""
+    if isinstance(members, list):
+        return [dated(each) for each in members]
+    if not isinstance(members, dict):
+        return members
+    return {
+        name: _date(value) if isinstance(value, float) and _TIME.search(name) else dated(value)
+        for name, value in members.items()
+    }
+
+
+def _date(seconds: float) -> str:
+    moment = datetime.fromtimestamp(int(seconds), UTC)
+    return f"{moment:%b} {moment.day}, {moment.year} {moment.hour % 12 or 12}:{moment:%M:%S %p}"
+
+
 def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None and name.lower() not in _HARMLESS
 
 
 def _document(called: Called) -> str:
-    members = _members(called)
+    return _fitting(_members(called))
+
+
+def _fitting(members: dict[str, Any]) -> str:
+    """What is answered goes before what was asked, where both together are too long."""
     text = msgspec.json.encode(members)
-    if len(text) > DOCUMENT_MAX:
-        members["requestParameters"] = {"omitted": f"more than {DOCUMENT_MAX} bytes"}
-        text = msgspec.json.encode(members)
+    for name in ("serviceEventDetails", "responseElements", "requestParameters"):
+        if len(text) > DOCUMENT_MAX and members.get(name):
+            members[name] = {"omitted": f"more than {DOCUMENT_MAX} bytes"}
+            text = msgspec.json.encode(members)
     return text.decode()
 
 
@@ -168,7 +211,7 @@ def _members(called: Called) -> dict[str, Any]:
     members: dict[str, Any] = {
         "eventVersion": "1.11",
         "userIdentity": _identity(called),
-        "eventTime": f"{datetime.fromtimestamp(called.occurred // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "eventTime": _moment(called.occurred),
         "eventSource": called.source,
         "eventName": called.name,
         "awsRegion": called.region,
@@ -191,6 +234,37 @@ def _members(called: Called) -> dict[str, Any]:
     if called.endpoint:
         members["vpcEndpointId"] = called.endpoint
     return members
+
+
+def _event_members(event: ServiceEvent, id_: str, occurred: int) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "eventVersion": "1.11",
+        "userIdentity": {"accountId": event.registry.account, "invokedBy": INVOKED_BY},
+        "eventTime": _moment(occurred),
+        "eventSource": "ecr.amazonaws.com",
+        "eventName": event.name,
+        "awsRegion": event.registry.region,
+        "sourceIPAddress": INVOKED_BY,
+        "userAgent": INVOKED_BY,
+        "requestParameters": None,
+        "responseElements": None,
+        "eventID": id_,
+        "readOnly": event.is_read_only,
+        "resources": [_resource(event.resource)],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": event.registry.account,
+        "serviceEventDetails": event.details,
+        "eventCategory": "Management",
+    }
+    if event.error_code:
+        members["errorCode"] = event.error_code
+        members["errorMessage"] = event.error_message[:_MESSAGE_MAX]
+    return members
+
+
+def _moment(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _identity(called: Called) -> dict[str, Any]:

@@ -6,6 +6,7 @@ An archived image keeps its tags, and cannot be pulled. What refers to it goes w
 from __future__ import annotations
 
 from moorage.access.call import Services
+from moorage.access.service_events import ServiceEvent
 from moorage.registry.account.replicas import replicate_push
 from moorage.registry.images import announce, find
 from moorage.registry.images.find import Image
@@ -22,18 +23,20 @@ PLACE = "images.place"
 
 async def archive(
     services: Services, tx: Transaction, repository: Repository, image: Image, now: int
-) -> bool:
-    """With what refers to it, and to that. False if it is not ACTIVE."""
+) -> list[Image]:
+    """With what refers to it, and to that. Return them, the image first; none if it is not ACTIVE."""
     if not await tx.run("images.archive", {"image": image.id, "now": now}):
-        return False
+        return []
+    archived = [image]
     await announce.storage_class_updated(services, tx, repository, image, "ARCHIVE")
     await ask_place(services, tx, image.id, now)
     for follower in await find.followers(tx, repository, image.digest):
         if await tx.run("images.archive", {"image": follower.id, "now": now}):
             await announce.storage_class_updated(services, tx, repository, follower, "ARCHIVE")
             await ask_place(services, tx, follower.id, now)
+            archived.append(follower)
     tx.changed(repository.id)
-    return True
+    return archived
 
 
 async def restore(
@@ -60,11 +63,24 @@ async def activate(services: Services, job: Job) -> None:
         repository = await repositories.find_by_id(tx, found[0]) if found else None
         if found is None or repository is None:
             return
-        if await tx.run("images.activate", {"image": found[1].id, "now": now}):
-            await announce.storage_class_updated(services, tx, repository, found[1], "STANDARD", now)
-            tags = await find.tags_of(tx, found[1])
-            await replicate_push(services, tx, repository, found[1].digest, tags)
-            tx.changed(repository.id)
+        image = found[1]
+        if not await tx.run("images.activate", {"image": image.id, "now": now}):
+            return
+        await announce.storage_class_updated(services, tx, repository, image, "STANDARD", now)
+        await replicate_push(services, tx, repository, image.digest, await find.tags_of(tx, image))
+        tx.changed(repository.id)
+    services.service_events.tell(_activated(repository, image))
+
+
+def _activated(repository: Repository, image: Image) -> ServiceEvent:
+    details = {
+        "repositoryName": repository.name,
+        "imageDigest": str(image.digest),
+        "targetStorageClass": "STANDARD",
+        "result": "SUCCESS",
+        "imageStatus": "ACTIVE",
+    }
+    return ServiceEvent("ImageActivationEvent", repository.registry, repository.arn, details)
 
 
 async def ask_place(services: Services, tx: Transaction, image: int, now: int) -> None:

@@ -9,19 +9,20 @@ from moorage.base.addresses import Registry
 from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
 from moorage.registry.images.job import write_pulls
-from moorage.registry.lifecycle import stored
+from moorage.registry.lifecycle import stored, told
 from moorage.registry.lifecycle.evaluate import Evaluation, evaluate, parents_first
 from moorage.registry.lifecycle.policy import parse
 from moorage.registry.lifecycle.stored import StoredPolicy
 from moorage.registry.lifecycle.survey import survey, survey_tags
 from moorage.registry.lifecycle.tags import TagEvaluation, evaluate_tags, has_tag_rules
 from moorage.registry.lifecycle.taking import Taken, take, take_tags
+from moorage.registry.lifecycle.told import Applied
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Reads, Transaction
 from moorage.store.jobs.queue import Job
 
-BATCH = 10  # images a transaction, 2 ms that pulls wait for
+BATCH = told.IMAGES_MAX  # images a transaction, 2 ms that pulls wait for: what is done is one record
 ASKED_AT_ONCE = 200
 LEFT_SHOWN = 1_000
 SHOWN_EVERY = 10 * BATCH
@@ -67,10 +68,11 @@ async def apply(services: Services, job: Job) -> int | None:
         await write_pulls(services)  # what was pulled lately is not old
     images = await survey(services.db, repository.id, started)
     evaluation = await services.compute(evaluate, images, rules, started)
-    changed = await _take_images(services, job, repository, policy, evaluation)
+    applied = Applied(repository, policy.text, rules, policy.evaluated)
+    changed = await _take_images(services, job, applied, policy, evaluation)
     if has_tag_rules(rules):
         tags = await survey_tags(services.db, repository.id, images)
-        changed += await _take_tags(services, repository, policy, evaluate_tags(tags, rules, started))
+        changed += await _take_tags(services, applied, policy, evaluate_tags(tags, rules, started))
     async with services.db.transaction() as tx:
         now = services.clock()
         await tx.run("lifecycle.finish_run", {"repository": repository.id, "now": now})
@@ -113,9 +115,10 @@ async def last_run(reads: Reads, repository: int) -> Run | None:
 
 
 async def _take_images(
-    services: Services, job: Job, repository: Repository, policy: StoredPolicy, evaluation: Evaluation
+    services: Services, job: Job, applied: Applied, policy: StoredPolicy, evaluation: Evaluation
 ) -> int:
     """Return how many had changed meanwhile."""
+    repository = applied.repository
     queue = parents_first(evaluation.taken)
     changed = 0
     for start in range(0, len(queue), BATCH):
@@ -125,6 +128,7 @@ async def _take_images(
                 return changed + 1
             taken = await take(services, tx, repository, batch, evaluation, services.clock())
             await _note(tx, repository.id, taken)
+        _tell(services, applied, taken)
         changed += taken.changed
         if start % SHOWN_EVERY == 0:
             await services.jobs.progress(services.db, job, start + len(batch), len(queue))
@@ -132,8 +136,9 @@ async def _take_images(
 
 
 async def _take_tags(
-    services: Services, repository: Repository, policy: StoredPolicy, evaluation: TagEvaluation
+    services: Services, applied: Applied, policy: StoredPolicy, evaluation: TagEvaluation
 ) -> int:
+    repository = applied.repository
     changed = 0
     for start in range(0, len(evaluation.taken), BATCH):
         batch = evaluation.taken[start : start + BATCH]
@@ -142,8 +147,15 @@ async def _take_tags(
                 return changed + 1
             taken = await take_tags(services, tx, repository, batch, evaluation, services.clock())
             await _note(tx, repository.id, taken)
+        _tell(services, applied, taken)
         changed += taken.changed
     return changed
+
+
+def _tell(services: Services, applied: Applied, taken: Taken) -> None:
+    """What was taken, or had to stay, is put on record."""
+    if taken.acts:
+        services.service_events.tell(*told.events("PolicyExecutionEvent", applied, taken.acts))
 
 
 async def _holds(tx: Transaction, repository: Repository, policy: StoredPolicy) -> bool:

@@ -12,9 +12,12 @@ from moorage.access.call import Call, Services
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
 from moorage.base.errors.lifecycle import LifecyclePolicyPreviewInProgress, LifecyclePolicyPreviewNotFound
+from moorage.registry.lifecycle import told
 from moorage.registry.lifecycle.evaluate import Decision, ImageFacts, evaluate, without_waiting
 from moorage.registry.lifecycle.policy import Policy, parse
 from moorage.registry.lifecycle.survey import survey
+from moorage.registry.lifecycle.told import Act, Applied
+from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Reads, Row, Values
 from moorage.store.jobs.queue import Job
@@ -24,6 +27,8 @@ PREVIEW = "lifecycle.preview"
 KEPT_US = 24 * HOUR
 MADE_WITHIN_US = HOUR
 BATCH = 200  # rows a transaction
+TOLD_MAX = 900
+"""Images on record of one preview, the first that would go: the others are in its results."""
 
 Status = Literal["COMPLETE", "EXPIRED", "FAILED", "IN_PROGRESS"]
 TAGGED = {"ANY": (0, 1), "TAGGED": (1,), "UNTAGGED": (0,)}
@@ -132,10 +137,20 @@ async def _make(services: Services, repository: int, preview: Preview) -> None:
                 "transitioning": len(taken) - expiring,
             },
         )
+    of = await repositories.find_by_id(services.db, repository)
+    if of is not None:
+        acts = [_act(decision) for decision in taken[:TOLD_MAX]]
+        services.service_events.tell(*told.events("DryRunEvent", Applied(of, preview.text, policy), acts))
 
 
 def _would_take(images: list[ImageFacts], policy: Policy, now: int) -> list[Decision]:
     return without_waiting(evaluate(images, policy, now))
+
+
+def _act(decision: Decision) -> Act:
+    assert decision.rule is not None  # what is taken is taken by a rule
+    image = decision.image
+    return Act(image.digest, image.tags, image.pushed, decision.rule.priority)
 
 
 async def _clear(services: Services, repository: int) -> None:

@@ -20,6 +20,7 @@ from moorage.registry.lifecycle.evaluate import Decision, Evaluation, ImageFacts
 from moorage.registry.lifecycle.policy import Rule
 from moorage.registry.lifecycle.survey import image_facts
 from moorage.registry.lifecycle.tags import TagEvaluation, TagFacts
+from moorage.registry.lifecycle.told import Act
 from moorage.registry.lifecycle.uses import used_among
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
@@ -46,6 +47,8 @@ class Taken:
     changed: int = 0
     """Left, because they are not as they were: the next run decides again."""
     failures: list[Failure] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+    """For the record: each image, what went with it after it, and those that had to stay."""
 
 
 async def take(
@@ -82,37 +85,56 @@ async def take(
         # 3
         if parents := await _parents(tx, repository, decision):
             reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
-            taken.failures.append(Failure(decision, "ImageReferencedByManifestList", reason))
+            failure = Failure(decision, "ImageReferencedByManifestList", reason)
+            taken.failures.append(failure)
+            taken.acts.append(_act(decision, failure.code, reason))
             continue
         # 4
+        taken.acts.append(_act(decision))
         if decision.action == "transition":
-            await archive(services, tx, repository, image, now)
+            followers = (await archive(services, tx, repository, image, now))[1:]
             taken.archived += 1
         else:
-            await _expire(services, tx, repository, image, now)
+            followers = await _expire(services, tx, repository, image, now)
             taken.expired += 1
+        taken.acts += [
+            Act(str(each.digest), each.tags, each.pushed, decision.rule.priority) for each in followers
+        ]
     tx.changed(repository.id)
     return taken
 
 
+def _act(decision: Decision, code: str = "", reason: str = "") -> Act:
+    image, rule = decision.image, decision.rule
+    assert rule is not None  # what is taken is taken by a rule
+    return Act(image.digest, image.tags, image.pushed, rule.priority, code, reason)
+
+
 async def _expire(
     services: Services, tx: Transaction, repository: Repository, image: Image, now: int
-) -> None:
-    """What refers to it goes first, unless somebody runs that."""
+) -> list[Image]:
+    """What refers to it goes first, unless somebody runs that. Return what has gone so, with its tags."""
+    gone = []
     followers = await find.followers(tx, repository, image.digest)
     used = await used_among(tx, repository.id, [each.digest for each in followers], now)
     for follower in reversed(followers):
         found = None if follower.digest in used else await find.by_digest(tx, repository, follower.digest)
         if found is not None:
-            await _erase(services, tx, repository, found, now)
+            tags = await _erase(services, tx, repository, found, now)
+            gone.append(replace(found, tags=tags))
     await _erase(services, tx, repository, image, now)
+    return gone
 
 
-async def _erase(services: Services, tx: Transaction, repository: Repository, image: Image, now: int) -> None:
+async def _erase(
+    services: Services, tx: Transaction, repository: Repository, image: Image, now: int
+) -> tuple[str, ...]:
+    """Return the tags that went with it."""
     tags = await find.tags_of(tx, image)
     not_before = await erased.keep(services, tx, repository, image, tags, now)
     await erase(tx, image.id, not_before)
     await announce.deleted(services, tx, repository, image, tags)
+    return tags
 
 
 async def take_tags(
@@ -141,6 +163,7 @@ async def take_tags(
         await tx.run("images.delete_tag", {"repository": repository.id, "tag": each.tag})
         await announce.deleted(services, tx, repository, image, [each.tag])
         taken.untagged += 1
+        taken.acts.append(Act(each.digest, (each.tag,), image.pushed, rule.priority))
     tx.changed(repository.id)
     return taken
 

@@ -2,7 +2,7 @@
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
 is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`, `[[replication_peers]]`,
-`[replication_tags]`, `[[upstream_peers]]`) stands in the file only.
+`[replication_tags]`, `[[upstream_peers]]`, `[rates]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from moorage.access.organization_table import (
     OrganizationTable,
     organization_in,
 )
+from moorage.access.rates import RatesMisconfigured, rates_in
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
@@ -259,6 +260,7 @@ class Settings:
     replication_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
     upstream_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
     replication_tags: TagFilters = field(default_factory=dict, metadata=_FILE_ONLY)
+    rates: Mapping[str, int] = field(default_factory=dict, metadata=_FILE_ONLY)
     organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
 
@@ -421,11 +423,13 @@ def _from_file(file: Path) -> dict[str, Any]:
                 values[setting] = peers_in(values[setting], setting, file.parent)
             except PeerMisconfigured as error:
                 raise InvalidSettings(str(error)) from None
-    if "replication_tags" in values:
-        try:
+    try:
+        if "replication_tags" in values:
             values["replication_tags"] = filters_in(values["replication_tags"])
-        except TagFiltersMisconfigured as error:
-            raise InvalidSettings(str(error)) from None
+        if "rates" in values:
+            values["rates"] = rates_in(values["rates"])
+    except (RatesMisconfigured, TagFiltersMisconfigured) as error:
+        raise InvalidSettings(str(error)) from None
     return {**values, "organization": organization}
 
 

@@ -28,6 +28,7 @@ from moorage.access.grants import StoredGrants
 from moorage.access.organization import Organization, organization_of
 from moorage.access.organization_table import OrganizationMisconfigured
 from moorage.access.passwords import Passwords
+from moorage.access.rates import AWS_RATES, Rates
 from moorage.access.sessions import Sessions
 from moorage.access.signatures import Signatures
 from moorage.access.throttle import LoginThrottle
@@ -269,6 +270,7 @@ class Application:
             self.audit,
             self.metrics,
             asyncio.get_running_loop().run_in_executor(None, load_operations),
+            _rates(installation.settings),
         )
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)
@@ -319,6 +321,10 @@ def open_delivery(settings: Settings) -> Delivery:
         return Delivery.open(settings.event_targets)
     except TargetMisconfigured as error:
         raise InvalidSettings(str(error)) from None
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates({**(AWS_RATES if settings.quotas == "aws" else {}), **settings.rates})
 
 
 def _audit(installation: Installation) -> Audit:

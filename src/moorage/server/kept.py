@@ -38,6 +38,8 @@ class Kept:
     """Microseconds, if it does not hold without an end."""
     image: int = 0
     """The image that is pulled by it, or 0."""
+    operation: str = ""
+    """What the API calls it."""
 
 
 class KeptAnswers:

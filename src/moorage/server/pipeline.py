@@ -2,7 +2,7 @@
 
 registry (`/v2/`)        AWS (`/`)
 1 identify               1 identify            password, or signature: who asks
-2 find the route         2 find the operation
+2 find the route         2 find the operation  and whether its rate is exceeded, where rates are limited
 3 decode                 3 decode              names and digests; the model's constraints
 4 authorize              4 authorize           before anything is looked up: existence is not revealed
 5 act                    5 act                 one function of one slice
@@ -29,6 +29,7 @@ from moorage.access.endpoints.names import OF_CALLS
 from moorage.access.located import located
 from moorage.access.passwords import Passwords
 from moorage.access.principals import ANONYMOUS, Principal
+from moorage.access.rates import Rates
 from moorage.access.signatures import Signatures, Signer
 from moorage.access.throttle import LoginThrottle
 from moorage.aws.operation import Operation, find_operation, refusal
@@ -49,7 +50,7 @@ from moorage.oci import blobs, errors, manifests
 from moorage.oci.challenge import challenge
 from moorage.oci.routes import Route, find_route
 from moorage.oci.target import Target
-from moorage.server.audit import Audit, Seen, route_of
+from moorage.server.audit import Audit, Seen, operation_of, route_of
 from moorage.server.kept import Kept, KeptAnswers
 from moorage.server.metrics import Metrics
 from moorage.server.telemetry import Recorder, without_token
@@ -85,6 +86,7 @@ class Pipeline:
         audit: Audit,
         metrics: Metrics,
         operations: asyncio.Future[Any],
+        rates: Rates,
     ) -> None:
         """`operations` is done when all that answers AWS calls is registered."""
         self._services = services
@@ -93,6 +95,7 @@ class Pipeline:
         self._audit = audit
         self._metrics = metrics
         self._operations = operations
+        self._rates = rates if rates.are_limited else None
         self._kept = KeptAnswers()
 
     async def answer(self, request: Request, request_id: str) -> Reply:
@@ -131,6 +134,8 @@ class Pipeline:
         route, target = seen.route, seen.target = find_route(
             request.method, request.raw_path.decode("latin-1")
         )
+        if self._rates is not None:
+            self._rates.take(principal.account, registry, operation_of(route), around.now)
         # 4
         call = self._begin(principal, registry, request, request_id, around)
         resource = _resource_of(registry, target, route)
@@ -184,6 +189,9 @@ class Pipeline:
         operation = seen.operation = find_operation(target, form.get("Action"), form.get("Version"))
         if signer is not None:
             signer.check_service(operation.service.name)
+            if self._rates is not None and operation.service.name == "ecr":
+                registry = Registry(signer.principal.account, signer.region)
+                self._rates.take(registry.account, registry, operation.name, self._services.clock())
         # 3
         asked = seen.asked = operation.decode(text)
         # 4
@@ -324,6 +332,7 @@ class Pipeline:
         rest = render_constant(reply.headers, None if has_own_length else len(body), closes=False)
         kept = Kept(
             registry=registry,
+            operation=operation_of(route),
             actions=route.actions,
             resource=resource,
             tag=tag or "",
@@ -378,6 +387,10 @@ class Pipeline:
         for action in kept.actions:
             if not remembered(login.principal, action, kept.resource, around, kept.tag):
                 return None
+        if self._rates is not None and not self._rates.allows(
+            login.principal.account, kept.registry, kept.operation, now
+        ):
+            return None  # the pipeline says so
         if kept.image:
             self._services.pull_times.note(kept.image, login.principal, kept.registry, now)
         kept.tally.count += 1

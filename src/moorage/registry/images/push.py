@@ -24,8 +24,6 @@ from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Row, Transaction, UniqueViolation, Values
 
 _LOOKED_UP_AT_ONCE = 500
-TAGS_PER_IMAGE = 1_000  # AWS quota, only with `quotas = aws`
-
 
 Origin = Literal["push", "replica", "cache"]
 
@@ -98,7 +96,7 @@ async def push_image(
                 if await _set_tag(call, tx, repository, stored.image, digest, tag, strict=strict)
             ]
             if call.limits.aws_quotas:
-                await _check_tag_quota(tx, repository, stored.image, tags)
+                await _check_tag_quota(call, tx, repository, stored.image, tags)
             if stored.was_restored:
                 await ask_place(call.services, tx, stored.image, call.now)
             if stored.is_new or stored.was_restored or moved:
@@ -141,6 +139,8 @@ async def store(
     may_miss = _may_miss_references(call, repository) if may_miss_references is None else may_miss_references
     size = await _check_references(tx, repository, incoming.manifest, may_miss=may_miss)
     stored = await _store(call, tx, repository, incoming, size, origin)
+    if stored.is_new and call.limits.aws_quotas:
+        await _check_image_quota(call, tx, repository)
     await _refer(tx, repository, stored.image, incoming.manifest)
     return stored
 
@@ -249,10 +249,23 @@ async def _set_tag(
     return True
 
 
-async def _check_tag_quota(tx: Transaction, repository: Repository, image: int, tags: Sequence[str]) -> None:
-    if len(await tx.all("images.tags_of", {"image": image})) > TAGS_PER_IMAGE:
+async def _check_image_quota(call: Call, tx: Transaction, repository: Repository) -> None:
+    most = call.limits.quotas.images
+    if await tx.one("images.is_beyond", {"repository": repository.id, "most": most}):
+        raise LimitExceeded(
+            f"The repository with name '{repository.name}' in registry with id '{repository.registry.account}' already "
+            f"has the maximum allowed number of images which is '{most}'",
+            quota="images",
+        )
+
+
+async def _check_tag_quota(
+    call: Call, tx: Transaction, repository: Repository, image: int, tags: Sequence[str]
+) -> None:
+    most = call.limits.quotas.tags
+    if len(await tx.all("images.tags_of", {"image": image})) > most:
         raise LimitExceeded(
             f"Adding tag '{tags[-1]}' to an image in the repository with name '{repository.name}' in registry with id "
-            f"'{repository.registry.account}' exceeds the maximum allowed number of tags per image which is "
-            f"'{TAGS_PER_IMAGE}'"
+            f"'{repository.registry.account}' exceeds the maximum allowed number of tags per image which is '{most}'",
+            quota="tags",
         )

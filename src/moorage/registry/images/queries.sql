@@ -18,6 +18,9 @@ VALUES (:repository, :digest, :media_type, :artifact_type, :config_media_type, :
         :subject, :pushed, 'ACTIVE', :origin, :sealed_manifest)
 ON CONFLICT (repository, digest) DO NOTHING
 
+-- is_beyond: a row if the repository has more images than that
+SELECT 1 FROM images WHERE repository = :repository ORDER BY digest LIMIT 1 OFFSET :most
+
 -- restore: pushing an archived image makes it active at once
 UPDATE images SET status = 'ACTIVE', activated = :now
 WHERE repository = :repository AND digest = :digest AND status <> 'ACTIVE'

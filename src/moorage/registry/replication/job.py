@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moorage.access.call import Services
+from moorage.access.service_events import ServiceEvent
+from moorage.base.arn import RepositoryArn
 from moorage.base.clock import Clock, system_clock
 from moorage.base.errors.access import AccessDenied
 from moorage.base.errors.error import MoorageError
@@ -56,6 +58,8 @@ class Replicator:
         async with services.db.transaction() as tx:
             await statuses.note(tx, replica, int(job.payload), services.clock(), failure)
             await emit(services, tx, _told(replica, source, failure))
+        if replica.destination not in self._means.peers:  # there it is on record as the push that it is
+            services.service_events.tell(_on_record(replica, source, failure))
 
     async def backfill(self, services: Services, job: Job) -> None:
         await backfill.run(services, self._means, job)
@@ -70,3 +74,17 @@ def _told(replica: Replica, source: Repository, failure: str) -> Event:
         source.registry,
         outcome="FAILED" if failure else "SUCCESS",
     )
+
+
+def _on_record(replica: Replica, source: Repository, failure: str) -> ServiceEvent:
+    to = replica.destination
+    details = {
+        "repositoryName": source.name,
+        "imageDigest": str(replica.digest),
+        "imageTag": replica.tag or None,
+        "sourceRegistryId": source.registry.account,
+        "sourceRegion": source.registry.region,
+        "result": "FAILED" if failure else "SUCCESS",
+    }
+    arn = str(RepositoryArn(to.account, to.region, source.name))
+    return ServiceEvent("ReplicateImage", to, arn, details, is_read_only=False, error_code=failure)

@@ -17,6 +17,10 @@ SELECT id, account, region, name, created, mutability, mutability_filters, scan_
 FROM repositories WHERE account = :account AND region = :region AND name > :after AND name >= '0'
 ORDER BY name LIMIT :limit
 
+-- is_beyond: a row if a registry has more repositories than that
+SELECT 1 FROM repositories WHERE account = :account AND region = :region AND name >= '0'
+ORDER BY name LIMIT 1 OFFSET :most
+
 -- insert: a new repository; the unique constraint refuses a second of that name
 INSERT INTO repositories (account, region, name, created, mutability, mutability_filters, scan_on_push,
                           encryption_type, key_arn, domain, allow_missing_references, policy_epoch)

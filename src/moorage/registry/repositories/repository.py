@@ -12,13 +12,14 @@ from moorage.access import resource_policy
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
+from moorage.base.errors.images import LimitExceeded
 from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from moorage.registry.audit.identity import user_identity
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import repository_deleted
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mutability
-from moorage.store.db.api import Reads, Row, Transaction, UniqueViolation
+from moorage.store.db.api import Reads, Row, Transaction, UniqueViolation, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ async def create(
                     "allow_missing_references": None,
                 },
             )
+            await _check_quota(call, tx, registry)
             await resource_tags.set_all(tx, arn, tags or {})
             created = await find_in(tx, registry, name)
             if complete is not None:
@@ -137,6 +139,18 @@ async def create(
     except UniqueViolation:
         raise RepositoryAlreadyExists(name=name, registry_id=registry.account) from None
     return created
+
+
+async def _check_quota(call: Call, tx: Transaction, registry: Registry) -> None:
+    """Of Amazon, with the one that is being made."""
+    most = call.limits.quotas.repositories
+    values: Values = {"account": registry.account, "region": registry.region, "most": most}
+    if call.limits.aws_quotas and await tx.one("repositories.is_beyond", values):
+        raise LimitExceeded(
+            f"The registry with id '{registry.account}' already has the maximum allowed number of repositories which "
+            f"is '{most}'",
+            quota="repositories",
+        )
 
 
 def _changing(

@@ -37,21 +37,18 @@ from moorage.registry.templates.template import ROOT, Content, Template
 
 Given = CreateRepositoryCreationTemplateRequest | UpdateRepositoryCreationTemplateRequest
 
-TEMPLATES_MAX = 50  # with AWS's quotas
-
 
 @operation
 async def create_repository_creation_template(
     call: Call, request: CreateRepositoryCreationTemplateRequest
 ) -> CreateRepositoryCreationTemplateResponse:
     registry = _registry(call)
-    if (
-        call.limits.aws_quotas
-        and len(await templates.page(call.db, registry, "", TEMPLATES_MAX)) == TEMPLATES_MAX
-    ):
+    most = call.limits.quotas.templates
+    if call.limits.aws_quotas and len(await templates.page(call.db, registry, "", most)) == most:
         raise LimitExceeded(
             f"The registry with id '{call.account}' already has the maximum allowed number of repository creation "
-            f"templates which is '{TEMPLATES_MAX}'"
+            f"templates which is '{most}'",
+            quota="templates",
         )
     policy = await _check(call, request)
     content = _changed(Content(), request, policy)

@@ -23,6 +23,7 @@ from moorage.aws.shapes.ecr import (
     UploadLayerPartResponse,
 )
 from moorage.base.digest import Digest
+from moorage.base.errors.images import LimitExceeded
 from moorage.base.errors.layers import (
     BlobUnknown,
     DigestMismatch,
@@ -93,6 +94,13 @@ async def upload_layer_part(call: Call, request: UploadLayerPartRequest) -> Uplo
         raise InvalidLayerPart(
             f"The layer part has {len(part)} bytes where its range has {announced}",
             **_standing(repository, upload),
+        )
+    if call.limits.aws_quotas and upload.parts >= call.limits.quotas.layer_parts:
+        raise LimitExceeded(
+            f"The upload with id '{upload.id}' in the repository with name '{repository.name}' in registry with id "
+            f"'{repository.registry.account}' already has the maximum allowed number of layer parts which is "
+            f"'{call.limits.quotas.layer_parts}'",
+            quota="layer-parts",
         )
     try:
         received = await session.append(call, upload, _one_batch(part), first=request.part_first_byte)

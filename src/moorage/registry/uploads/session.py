@@ -185,7 +185,9 @@ async def _receive(call: Call, upload: OpenUpload, batches: AsyncIterator[memory
     writer = upload.writer
     async for batch in batches:
         if writer.received + len(batch) > call.limits.layer_bytes:
-            raise LimitExceeded(f"A layer can have at most {call.limits.layer_bytes} bytes")
+            raise LimitExceeded(
+                f"A layer can have at most {call.limits.layer_bytes} bytes", quota="layer-size"
+            )
         if len(batch) <= INLINE_BYTES:
             writer.append(batch)
         else:

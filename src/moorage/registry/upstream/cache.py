@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moorage.access.authorize import allows
 from moorage.access.authorizer import IMAGE_TAG
 from moorage.access.call import Call
+from moorage.access.service_events import ServiceEvent
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import HOUR, MINUTE, SECOND
@@ -295,6 +298,22 @@ async def _store(
         )
         await emit(call.services, tx, event)
         tx.changed(repository.id)
+    call.services.service_events.tell(_imported(call, repository, event.detail))
+
+
+def _imported(call: Call, repository: Repository, told: Mapping[str, Any]) -> ServiceEvent:
+    """For the record; whoever asked for the image is named, since nobody called for an import."""
+    details = {
+        "repositoryName": repository.name,
+        "imageTag": told.get("image-tag"),
+        "imageDigest": told["image-digest"],
+        "ecrRepositoryPrefix": told["ecr-repository-prefix"],
+        "upstreamRegistryUrl": told["upstream-registry-url"],
+        "requestedBy": call.principal.arn,
+        "result": "SUCCESS",
+    }
+    name = "BatchImportUpstreamImage"
+    return ServiceEvent(name, repository.registry, repository.arn, details, is_read_only=False)
 
 
 async def _set_validated(tx: Transaction, repository: Repository, tag: str, now: int) -> None:

@@ -34,7 +34,6 @@ from moorage.registry.upstream.known import ECR_HOST, upstream_of
 from moorage.registry.upstream.rules import ROOT, Rule
 from moorage.registry.upstream.validation import failure_of
 
-RULES_MAX = 50  # with AWS's quotas
 _UNAUTHENTICATED = (
     "The specified upstream registry requires authentication. Specify a valid Secrets Manager ARN that contains the "
     "credentials for the upstream registry."
@@ -67,10 +66,12 @@ async def create_pull_through_cache_rule(
             "An upstream repository prefix can be set only if the Amazon ECR repository prefix is not ROOT"
         )
     await _check_credentials(call, rule)
-    if call.limits.aws_quotas and len(await rules.page(call.db, registry, "", RULES_MAX)) == RULES_MAX:
+    most = call.limits.quotas.pull_through_rules
+    if call.limits.aws_quotas and len(await rules.page(call.db, registry, "", most)) == most:
         raise LimitExceeded(
             f"The registry with id '{registry.account}' already has the maximum allowed number of pull through cache "
-            f"rules which is '{RULES_MAX}'"
+            f"rules which is '{most}'",
+            quota="pull-through-rules",
         )
     await rules.create(call.db, rule)
     return CreatePullThroughCacheRuleResponse(

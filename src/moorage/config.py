@@ -30,6 +30,8 @@ from moorage.registry.peers.peer import Peer, PeerMisconfigured, peers_in
 from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisconfigured, filters_in
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
+from moorage.remote.errors import RemoteRefused
+from moorage.remote.urls import Url
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -250,6 +252,9 @@ class Settings:
     metrics_listen: str = field(
         default="", metadata={"help": "HOST:PORT of a listener of its own for Prometheus: GET /metrics."}
     )
+    otlp_endpoint: str = field(
+        default="", metadata={"help": "URL of an OpenTelemetry collector that traces are sent to, over HTTP."}
+    )
     quotas: str = field(default="none", metadata={"help": "`aws` turns Amazon's quotas on."})
     access_log: bool = field(default=False, metadata={"help": "Write a line for each request."})
     aliases: Mapping[str, Registry] = field(default_factory=dict, metadata=_FILE_ONLY)
@@ -307,6 +312,11 @@ class Settings:
             raise InvalidSettings(
                 f"metrics_listen is '{self.metrics_listen}': HOST:PORT, for instance 127.0.0.1:9090"
             )
+        if self.otlp_endpoint:
+            try:
+                Url.parse(self.otlp_endpoint, frozenset({"http", "https"}))
+            except RemoteRefused as error:
+                raise InvalidSettings(f"otlp_endpoint is '{self.otlp_endpoint}': {error}") from None
         if self.quotas not in ("none", "aws"):
             raise InvalidSettings(f"quotas is '{self.quotas}': none or aws")
         if not 0 < self.password_hours <= 12:

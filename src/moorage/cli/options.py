@@ -21,6 +21,7 @@ _METAVARS = {
     "listen": "HOST:PORT",
     "listen_tls": "HOST:PORT",
     "memory_cache": "BYTES",
+    "otlp_endpoint": "URL",
     "quotas": "none|aws",
     "region": "LABEL",
     "restore_seconds": "SECONDS",

@@ -24,8 +24,13 @@ _BUFFERS_KEPT = 16  # 8 MiB in all
 class SealedBlobs:
     """A store of sealed blobs. With `opened`, those asked for repeatedly are also held open in memory."""
 
-    def __init__(self, store: BlobStore, opened: OpenedBlobs | None = None) -> None:
-        self._store, self._opened = store, opened
+    def __init__(
+        self,
+        store: BlobStore,
+        opened: OpenedBlobs | None = None,
+        writer: type[SealedWriter] = SealedWriter,
+    ) -> None:
+        self._store, self._opened, self._writer = store, opened, writer
         self._buffers = Buffers(BATCH_BYTES, _BUFFERS_KEPT)
         self._side = SideThreads(len(os.sched_getaffinity(0)))
 
@@ -40,7 +45,7 @@ class SealedBlobs:
         except BaseException:
             file.discard()
             raise
-        return SealedWriter(file, sealer, algorithms, self._buffers, self._side)
+        return self._writer(file, sealer, algorithms, self._buffers, self._side)
 
     def open(self, blob: BlobId, domain: int, key: BlobKey, size: int) -> SealedReader:
         """Open a blob of `size` plain bytes; the caller closes it.

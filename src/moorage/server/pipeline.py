@@ -53,7 +53,7 @@ from moorage.oci.target import Target
 from moorage.server.audit import Audit, Seen, operation_of, route_of
 from moorage.server.kept import Kept, KeptAnswers
 from moorage.server.metrics import Metrics
-from moorage.server.telemetry import Recorder, without_token
+from moorage.server.telemetry import Recorder, Traces, without_token
 from moorage.server.wire import render_constant, render_varying
 
 AWS_BODY_MAX = 32 << 20  # 20 MiB of a layer part in base64, or 4 MiB of manifest escaped six-fold
@@ -87,6 +87,7 @@ class Pipeline:
         metrics: Metrics,
         operations: asyncio.Future[Any],
         rates: Rates,
+        traces: Traces | None = None,
     ) -> None:
         """`operations` is done when all that answers AWS calls is registered."""
         self._services = services
@@ -96,6 +97,8 @@ class Pipeline:
         self._metrics = metrics
         self._operations = operations
         self._rates = rates if rates.are_limited else None
+        self._traces = traces
+        self._changes_answer = _CHANGES_ANSWER if traces is None else _CHANGES_ANSWER | {b"traceparent"}
         self._kept = KeptAnswers()
 
     async def answer(self, request: Request, request_id: str) -> Reply:
@@ -117,6 +120,8 @@ class Pipeline:
         self._recorder.record(request, reply.status, request_id)
         self._audit.note(request, request_id, seen, refused)
         self._count(request, seen, reply, perf_counter() - began)
+        if self._traces is not None:
+            self._traces.note(request, seen, reply, refused)
         return reply
 
     def _count(self, request: Request, seen: Seen, reply: Reply, seconds: float) -> None:
@@ -361,7 +366,7 @@ class Pipeline:
                 authorization = value
             elif name == b"host":
                 host = value
-            elif name in _CHANGES_ANSWER:
+            elif name in self._changes_answer:
                 return None
         kept = self._kept.get(method, target, host)
         if kept is None:

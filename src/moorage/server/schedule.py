@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from moorage.access.call import Services
@@ -82,10 +82,11 @@ SUBSCRIBERS: tuple[Subscriber, ...] = ()
 """Who takes events inside this process, by putting jobs."""
 
 
-async def run_all(services: Services) -> None:
+async def run_all(services: Services, periodic: Sequence[Periodic] | None = None) -> None:
     """Clear up after a crash, then run every job in its rhythm until cancelled."""
     await _guarded(Periodic("clear up after the last process", 0, uploads_job.clear_left_behind), services)
-    await asyncio.gather(*(_repeat(periodic, services) for periodic in PERIODIC))
+    turns = PERIODIC if periodic is None else periodic
+    await asyncio.gather(*(_repeat(each, services) for each in turns))
 
 
 async def _repeat(periodic: Periodic, services: Services) -> None:

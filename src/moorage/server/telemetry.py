@@ -1,14 +1,30 @@
-"""What is recorded of every request: an id always, a line each if asked for."""
+"""What is recorded of every request: an id always, a line or a trace each if asked for."""
 
 from __future__ import annotations
 
 import logging
 import secrets
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from moorage.access.downloads import PREFIX
-from moorage.base.http import Request
+from moorage.base.errors.error import MoorageError
+from moorage.base.http import Reply, Request
+from moorage.server.audit import Seen
 
 _access_log = logging.getLogger("moorage.access")
+
+
+class Traces(Protocol):
+    """Spans of requests (`tracing/requests.py`), where they are wanted."""
+
+    def request(self, request: Request, request_id: str) -> AbstractContextManager[None]:
+        """The block answers it, to the last byte."""
+        ...
+
+    def note(self, request: Request, seen: Seen, reply: Reply, refused: MoorageError | None) -> None:
+        """It is known what is answered."""
+        ...
 
 
 class Recorder:

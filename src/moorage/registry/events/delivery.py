@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,9 @@ from moorage.registry.events.lines import File, StandardOutput
 from moorage.registry.events.outbox import Written, written_of
 from moorage.registry.events.targets import Target
 from moorage.registry.events.webhooks import Webhook
+from moorage.remote.egress import Egress
 from moorage.remote.errors import RemoteError
+from moorage.remote.rules import Rules
 from moorage.store.db.api import Reads, Transaction, Values
 from moorage.store.jobs.queue import Job, retry_after
 
@@ -67,9 +69,9 @@ class Delivery:
         """Events that were left out, since the start."""
 
     @classmethod
-    def open(cls, targets: Sequence[Target]) -> Delivery:
+    def open(cls, targets: Sequence[Target], connect: Callable[[Rules], Egress] = Egress) -> Delivery:
         """Raise `TargetMisconfigured`."""
-        return cls(targets, {target.name: _recipient(target) for target in targets})
+        return cls(targets, {target.name: _recipient(target, connect) for target in targets})
 
     async def close(self) -> None:
         for recipient in self._recipients.values():
@@ -148,14 +150,14 @@ async def undispatched(reads: Reads) -> tuple[int, int | None]:
     return row[0], row[1]
 
 
-def _recipient(target: Target) -> Recipient:
+def _recipient(target: Target, connect: Callable[[Rules], Egress]) -> Recipient:
     match target.type:
         case "file":
             return File(target)
         case "stdout":
             return StandardOutput()
         case "webhook":
-            return Webhook.open(target)
+            return Webhook.open(target, connect)
 
 
 def _lane_of(written: Written) -> str:

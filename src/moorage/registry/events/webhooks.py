@@ -13,7 +13,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,7 +42,7 @@ class Webhook:
         self._egress = egress
 
     @classmethod
-    def open(cls, target: Target) -> Webhook:
+    def open(cls, target: Target, connect: Callable[[Rules], Egress] = Egress) -> Webhook:
         """Raise `TargetMisconfigured` for a secret that cannot be read."""
         assert target.secret is not None  # a webhook has one
         rules = Rules(
@@ -53,7 +53,7 @@ class Webhook:
             idle_s=target.timeout_seconds,
             total_s=target.timeout_seconds,
         )
-        return cls(target, read_secret(target.secret), Egress(rules))
+        return cls(target, read_secret(target.secret), connect(rules))
 
     async def deliver(self, services: Services, events: Sequence[Written]) -> int:
         """Return how many it has; raise `RemoteError` if it is none."""

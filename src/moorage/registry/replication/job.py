@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from moorage.access.call import Services
 from moorage.access.service_events import ServiceEvent
@@ -21,6 +21,8 @@ from moorage.registry.replication.sending import Sender
 from moorage.registry.replication.tag_filters import TagFilters
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
+from moorage.remote.egress import Egress
+from moorage.remote.rules import Rules
 from moorage.store.jobs.queue import Job
 
 ATTEMPTS = 12
@@ -32,9 +34,14 @@ class Replicator:
     """What one process replicates."""
 
     def __init__(
-        self, peers: Sequence[Peer] = (), tags: TagFilters | None = None, clock: Clock = system_clock
+        self,
+        peers: Sequence[Peer] = (),
+        tags: TagFilters | None = None,
+        clock: Clock = system_clock,
+        connect: Callable[[Rules], Egress] = Egress,
     ) -> None:
-        self._means = Means(peers={peer.registry: Sender(peer, clock) for peer in peers}, tags=tags or {})
+        senders = {peer.registry: Sender(peer, clock, connect(peer.rules)) for peer in peers}
+        self._means = Means(peers=senders, tags=tags or {})
 
     async def close(self) -> None:
         for sender in self._means.peers.values():

@@ -13,7 +13,6 @@ from types import FrameType
 
 import uvloop
 
-from moorage.cli.certs_issue import make_first_certificate
 from moorage.cli.opening import clear_errors, record_address
 from moorage.cli.options import settings_from
 from moorage.cli.output import say, styled
@@ -30,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, _stop)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # memory holds keys: a crash must not write it to disk
     with clear_errors(settings):
-        if make_first_certificate(settings):
+        if _make_first_certificate(settings):
             say(
                 f"Certificate and authority made in {settings.certificates_folder} and {settings.authority_folder}; "
                 "`moorage certs trust` says where clients need it"
@@ -50,6 +49,14 @@ def announce(installation: Installation, listeners: Listeners) -> None:
         say(f"Account {account}; root credentials in {credentials}")
     if is_first or sys.stdout.isatty():
         say(*_next_steps(settings, endpoint.partition("://")[2]))
+
+
+def _make_first_certificate(settings: Settings) -> bool:
+    if not settings.has_tls:
+        return False
+    from moorage.cli.certs_issue import make_first_certificate  # Its X.509 takes a sixth of a start.
+
+    return make_first_certificate(settings)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

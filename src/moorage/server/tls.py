@@ -15,8 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
+if TYPE_CHECKING:
+    from cryptography import x509  # Loaded with the first certificate: most start without any.
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 LOOK_EVERY_S = 10.0
@@ -45,6 +47,8 @@ class Pair:
     @classmethod
     def read(cls, chain: Path) -> Pair:
         """Raise OSError or ValueError."""
+        from cryptography import x509
+
         certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
         return cls(
             name=chain.stem,
@@ -194,6 +198,8 @@ def choose(by_name: Mapping[str, ssl.SSLContext], name: str | None) -> ssl.SSLCo
 
 def names_of(certificate: x509.Certificate) -> list[str]:
     """DNS names and addresses, lower case."""
+    from cryptography import x509
+
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

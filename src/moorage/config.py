@@ -224,6 +224,12 @@ class Settings:
         default=None,
         metadata={"help": "File of certificate authorities of upstream registries, besides the system's."},
     )
+    upstream_import: str = field(
+        default="whole",
+        metadata={
+            "help": "What a first pull brings: the `whole` image, in the background, or its parts `on-demand`."
+        },
+    )
     name_denying_policy: bool = field(
         default=False,
         metadata={"help": "Say in a refusal which policy denies it, to callers of the same account."},
@@ -317,6 +323,8 @@ class Settings:
                 Url.parse(self.otlp_endpoint, frozenset({"http", "https"}))
             except RemoteRefused as error:
                 raise InvalidSettings(f"otlp_endpoint is '{self.otlp_endpoint}': {error}") from None
+        if self.upstream_import not in ("whole", "on-demand"):
+            raise InvalidSettings(f"upstream_import is '{self.upstream_import}': whole or on-demand")
         if self.quotas not in ("none", "aws"):
             raise InvalidSettings(f"quotas is '{self.quotas}': none or aws")
         if not 0 < self.password_hours <= 12:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from moorage.access.call import Call
+from moorage.base.errors.upstream import UnableToListUpstreamImageReferrers
 from moorage.base.errors.wire import PageSizeInvalid
 from moorage.base.http import Reply, Request, reply_json
 from moorage.oci.target import Target
@@ -85,7 +86,10 @@ async def referrers(call: Call, target: Target, request: Request) -> Reply:
     wanted = query.get("artifactType")
     after = int(query["after"]) if query.get("after", "").isdecimal() and len(query["after"]) < 19 else 0
     artifact_types = [wanted] if wanted else []
-    found = await relations.page(call, repository, subject, artifact_types, after, PAGE_MAX)
+    try:
+        found = await relations.page(call, repository, subject, artifact_types, after, PAGE_MAX)
+    except UnableToListUpstreamImageReferrers:
+        found = []
     headers = [(b"oci-filters-applied", b"artifactType")] if wanted else []
     recorded = [referrer for referrer in found if referrer.cursor]
     if len(recorded) == PAGE_MAX:

@@ -19,6 +19,8 @@ from moorage.registry.replication import backfill
 from moorage.registry.replication import job as replication_job
 from moorage.registry.replication.job import Replicator
 from moorage.registry.uploads import job as uploads_job
+from moorage.registry.upstream import imports
+from moorage.registry.upstream import job as upstream_job
 from moorage.registry.upstream.secrets import forget_deleted
 from moorage.server.jobs import Handler
 
@@ -65,6 +67,7 @@ HANDLERS: dict[str, Handler] = {
     preview.PREVIEW:   Handler(preview.make),
     stored.APPLY:      Handler(lifecycle_job.apply),
     stored.DEFAULT:    Handler(lifecycle_job.apply_default),
+    imports.KIND:      Handler(imports.run, upstream_job.AT_ONCE),
     bringing_back.BRING_BACK: Handler(bringing_back.bring_back, attempts=3),
 }  # fmt: skip
 """What runs the jobs of the queue, by their kind."""

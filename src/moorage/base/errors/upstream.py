@@ -67,6 +67,10 @@ class UnableToGetUpstreamLayer(MoorageError):
     template = "The layer of the upstream registry could not be retrieved: {reason}"
 
 
+class UnableToListUpstreamImageReferrers(MoorageError):
+    template = "What refers to the image in the upstream registry could not be listed: {reason}"
+
+
 class ResourceNotFound(MoorageError):
     template = "Secrets Manager can't find the specified secret."
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from moorage.access.call import Services
 from moorage.base.digest import Digest
+from moorage.registry.account.replicas import replicate_push
 from moorage.registry.events import shapes
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import ImageFacts, StorageClass
+from moorage.registry.images import find
 from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.repositories.repository import Repository
@@ -31,6 +33,13 @@ async def pushed(
         tx,
         *(shapes.image_pushed(repository.registry, repository.name, facts, tag) for tag in named),
     )
+
+
+async def became_whole(services: Services, tx: Transaction, repository: Repository, digest: Digest) -> None:
+    """All layers of an image of the cache are here: what follows a push follows now. Its coming was told already."""
+    image = await find.by_digest(tx, repository, digest)
+    if image is not None and image.status in find.ACTIVE:
+        await replicate_push(services, tx, repository, digest, await find.tags_of(tx, image))
 
 
 async def deleted(

@@ -36,6 +36,12 @@ ON CONFLICT (image, digest) DO NOTHING
 INSERT INTO index_children (image, child, repository) VALUES (:image, :child, :repository)
 ON CONFLICT (image, child) DO NOTHING
 
+-- grow_parents: indexes that had come before this child have the size of the largest (ECR: ImageDetail)
+UPDATE images SET image_size = (
+    SELECT MAX(k.image_size) FROM index_children c JOIN images k ON k.repository = c.repository AND k.digest = c.child
+    WHERE c.image = images.id)
+WHERE id IN (SELECT c.image FROM index_children c WHERE c.repository = :repository AND c.child = :child)
+
 -- tag_target: where a tag points
 SELECT i.digest FROM tags t JOIN images i ON i.id = t.image WHERE t.repository = :repository AND t.tag = :tag
 

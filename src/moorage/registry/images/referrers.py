@@ -1,24 +1,33 @@
 """Who refers to an image: signatures, SBOMs, attestations (distribution-spec, "Listing Referrers").
 
 The relation is recorded when the referrer is pushed. Clients that did not know the API left an index under a fallback
-tag instead (`sha256-<hex>`); what it lists is merged in.
+tag instead (`sha256-<hex>`); what it lists is merged in. So is what an upstream registry lists of an image that came
+from there: those that were not pulled yet come when they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import msgspec
 
 from moorage.access.call import Call
 from moorage.base.digest import Digest
+from moorage.base.errors.images import ManifestInvalid
 from moorage.base.errors.layers import InvalidDigest
+from moorage.base.errors.upstream import (
+    UnableToListUpstreamImageReferrers,
+    UpstreamAccessDenied,
+    UpstreamTooManyRequests,
+    UpstreamUnavailable,
+)
 from moorage.keys.keyring import Domain
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.find import Status
-from moorage.registry.images.manifest import INDEX_TYPES
+from moorage.registry.images.manifest import INDEX_TYPES, OCI_INDEX
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Row, Values
 
@@ -27,7 +36,7 @@ FALLBACK_HEX = 64  # the tag grammar has no room for the 128 of sha512
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """`cursor` orders the pages; entries of a fallback tag have none and come on the first."""
+    """`cursor` orders the pages; what is listed by an index has none and comes on the first."""
 
     digest: Digest
     media_type: str
@@ -41,7 +50,10 @@ class Referrer:
 async def page(
     call: Call, repository: Repository, subject: Digest, artifact_types: Sequence[str], after: int, limit: int
 ) -> list[Referrer]:
-    """At most `limit` that are recorded, in order of arrival; the first page also has those of the fallback tag."""
+    """At most `limit` that are recorded, in order of arrival; the first page also has those that indexes list.
+
+    Raise `UnableToListUpstreamImageReferrers` where an upstream registry would have to say, and nothing is known here.
+    """
     values: Values = {"repository": repository.id, "subject": subject.packed, "after": after, "limit": limit}
     if artifact_types:
         rows = await call.db.all(
@@ -54,11 +66,12 @@ async def page(
     if after:
         return recorded
     listed = await _listed_under_fallback_tag(call, repository, subject)
+    listed += await _listed_upstream(call, repository, subject, is_any_known=bool(recorded or listed))
     known = {referrer.digest for referrer in recorded}
     wanted = set(artifact_types)
     return recorded + [
         referrer
-        for referrer in listed
+        for referrer in {referrer.digest: referrer for referrer in listed}.values()
         if referrer.digest not in known and (not wanted or referrer.artifact_type in wanted)
     ]
 
@@ -67,31 +80,74 @@ def fallback_tag(subject: Digest) -> str:
     return f"{subject.algorithm}-{subject.hex[:FALLBACK_HEX]}"
 
 
-class _Entry(msgspec.Struct, rename="camel"):
+class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Of an index that lists referrers."""
+
     media_type: str
     digest: str
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
     artifact_type: str | None = None
     annotations: dict[str, str] | None = None
 
 
 class _Index(msgspec.Struct):
-    manifests: list[_Entry] | None = None
+    manifests: list[Entry] | None = None
+
+
+class _Listing(msgspec.Struct, rename="camel"):
+    schema_version: int
+    media_type: str
+    manifests: list[Entry]
+
+
+def entries_in(index: bytes) -> list[Entry]:
+    """Raise `ManifestInvalid`."""
+    try:
+        entries = msgspec.json.decode(index, type=_Index).manifests or []
+        for entry in entries:
+            Digest.parse(entry.digest)
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidDigest, RecursionError):
+        raise ManifestInvalid(reason="it is no index of referrers") from None
+    return entries
+
+
+def index_of(entries: Iterable[Entry]) -> bytes:
+    return msgspec.json.encode(_Listing(2, OCI_INDEX, list(entries)))
 
 
 async def _listed_under_fallback_tag(call: Call, repository: Repository, subject: Digest) -> list[Referrer]:
     image = await find.by_tag(call.db, repository, fallback_tag(subject))
     if image is None or image.media_type not in INDEX_TYPES:
         return []
-    content = await find.manifest_of(call, repository, image)
+    return _listed_in(await find.manifest_of(call, repository, image))
+
+
+async def _listed_upstream(
+    call: Call, repository: Repository, subject: Digest, *, is_any_known: bool
+) -> list[Referrer]:
+    of_registry = replace(call, account=repository.registry.account)
     try:
-        entries = msgspec.json.decode(content, type=_Index).manifests or []
-        return [_listed(entry) for entry in entries]
-    except (msgspec.DecodeError, InvalidDigest, RecursionError):
+        index = await call.services.upstreams.referrers(of_registry, repository.name, subject)
+    except (UpstreamAccessDenied, UpstreamTooManyRequests, UpstreamUnavailable) as error:
+        if is_any_known or await _is_any_recorded(call, repository, subject):
+            return []
+        raise UnableToListUpstreamImageReferrers(reason=error) from None
+    return _listed_in(index) if index is not None else []
+
+
+async def _is_any_recorded(call: Call, repository: Repository, subject: Digest) -> bool:
+    values: Values = {"repository": repository.id, "subject": subject.packed, "after": 0, "limit": 1}
+    return bool(await call.db.all("images.referrers", values))
+
+
+def _listed_in(index: bytes) -> list[Referrer]:
+    try:
+        return [_listed(entry) for entry in entries_in(index)]
+    except ManifestInvalid:
         return []  # an index of another purpose under that name
 
 
-def _listed(entry: _Entry) -> Referrer:
+def _listed(entry: Entry) -> Referrer:
     return Referrer(
         digest=Digest.parse(entry.digest),
         media_type=entry.media_type,

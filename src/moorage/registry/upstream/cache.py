@@ -6,13 +6,16 @@
 4 fetch      the manifest, with the rule's credentials
 5 verify     it is what its digest says, and an image
 6 create     the repository, by its creation template
-7 store      manifest and tag, in one transaction with the event; layers and children come when they are asked for
+7 store      manifest and tag, in one transaction with the event and the job that brings layers and children (`job`);
+             those that are asked for meanwhile come at once
 
 A tag is looked up upstream again after a day. As long as that fails, what is here is served. A digest never changes.
+Who refers to an image is asked upstream as well (`listings`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -21,7 +24,7 @@ from typing import Any
 
 from moorage.access.authorize import allows
 from moorage.access.authorizer import IMAGE_TAG
-from moorage.access.call import Call
+from moorage.access.call import Call, Services
 from moorage.access.service_events import ServiceEvent
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
@@ -47,19 +50,24 @@ from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.templates import creation, template
 from moorage.registry.uploads import layers
-from moorage.registry.upstream import rules
+from moorage.registry.upstream import imports, rules
 from moorage.registry.upstream.client import Manifest, Source
 from moorage.registry.upstream.fetch import fetch
 from moorage.registry.upstream.flight import ArrivingLayer, Flights
+from moorage.registry.upstream.job import Importer
+from moorage.registry.upstream.listings import Listings
 from moorage.registry.upstream.rules import Rule
 from moorage.registry.upstream.sources import Sources
 from moorage.store.db.api import Transaction, Values
+from moorage.store.jobs.queue import Job
 
 FRESH_US = 24 * HOUR
 RETRY_US = 5 * MINUTE
 """After which an upstream that failed is asked for a tag again."""
 MISSING_US = 10 * SECOND
 """For which an image that is not there is not looked for again: clients ask for signatures that nobody made."""
+PATIENCE_S = 60.0
+"""For which a layer that nobody waits for comes after those that somebody does."""
 _REMEMBERED = 4_096
 IMPORT = "ecr:BatchImportUpstreamImage"
 UPSTREAM_ERRORS = (UpstreamAccessDenied, UpstreamImageUnknown, UpstreamTooManyRequests, UpstreamUnavailable)
@@ -91,18 +99,25 @@ class _Wanted:
 class PullThrough:
     """`access.call.Upstreams`, for one process."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, *, imports_whole: bool = True) -> None:
+        """`imports_whole`: what was pulled brings all that belongs to it, else only what is asked for comes."""
         self._sources = sources
+        self._imports_whole = imports_whole
+        self._importer = Importer(self)
+        self._listings = Listings(sources)
         self._imports: Flights[_Wanted, None] = Flights()
         self._looks: Flights[_Wanted, None] = Flights()
         self._arrivals: Flights[ArrivingLayer, None] = Flights()
         self._arriving: dict[tuple[int, Digest], ArrivingLayer] = {}
+        self._pulled: set[asyncio.Task[None]] = set()
+        """The arrivals that clients wait for."""
         self._missing: OrderedDict[_Wanted, int] = OrderedDict()
         self._failing: OrderedDict[_Wanted, int] = OrderedDict()
 
     async def close(self) -> None:
         for flights in (self._imports, self._looks, self._arrivals):
             await flights.close()
+        await self._listings.close()
         await self._sources.close()
 
     # Images
@@ -131,21 +146,39 @@ class PullThrough:
             repository = await _find(call, wanted.name)
             if repository is not None and await _is_here(call, repository, wanted):
                 return  # the flight before this one brought it, while the rights were looked up
-            # 4
-            client, source = await self._sources.of(call, rule, wanted.name)
-            fetched = await client.manifest(source, wanted.reference, call.limits.manifest_bytes)
-            # 5
-            _verify(source, fetched, wanted)
+            source, fetched = await self._fetch(call, rule, wanted)
             # 6
             repository = await _find(call, wanted.name) or await _create(call, wanted.name)
             # 7
-            await _store(call, rule, source, repository, fetched, wanted)
+            await _store(call, rule, source, repository, fetched, wanted, brings_rest=self._imports_whole)
         except UpstreamImageUnknown:
             _remember(self._missing, wanted, call.now + MISSING_US)
             raise
         except UPSTREAM_ERRORS as error:
             await _tell_failure(call, rule, wanted, error)
             raise
+
+    async def _fetch(self, call: Call, rule: Rule, wanted: _Wanted) -> tuple[Source, Manifest]:
+        # 4
+        client, source = await self._sources.of(call, rule, wanted.name)
+        fetched = await client.manifest(source, wanted.reference, call.limits.manifest_bytes)
+        # 5
+        _verify(source, fetched, wanted)
+        return source, fetched
+
+    async def child(self, call: Call, rule: Rule, repository: Repository, digest: Digest) -> None:
+        """Bring an image below one that is here, for the import of that. Raises as `image` does, and tells nobody."""
+        wanted = _Wanted(repository.registry, repository.name, str(digest))
+        await self._imports.join(wanted, lambda: self._import_child(call, rule, repository, wanted))
+
+    async def _import_child(self, call: Call, rule: Rule, repository: Repository, wanted: _Wanted) -> None:
+        if await _is_here(call, repository, wanted):
+            return
+        source, fetched = await self._fetch(call, rule, wanted)
+        await _store(call, rule, source, repository, fetched, wanted, brings_rest=False)
+
+    async def rest(self, services: Services, job: Job) -> int | None:
+        return await self._importer.run(services, job) if self._imports_whole else None
 
     async def freshen(self, call: Call, repository: int, name: str, tag: str) -> int:
         row = await call.db.one("upstream.validated", {"repository": repository, "tag": tag})
@@ -177,32 +210,57 @@ class PullThrough:
         if known is not None and digest == known.digest:
             async with call.db.transaction() as tx:
                 await _set_validated(tx, repository, wanted.reference, call.now)
+                if self._imports_whole and await tx.one("upstream.lacks", {"image": known.id}):
+                    await imports.put(call.services, tx, repository.id, known.digest)  # it was given up
             return
-        fetched = await client.manifest(source, wanted.reference, call.limits.manifest_bytes)
-        _verify(source, fetched, wanted)
-        await _store(call, rule, source, repository, fetched, wanted)
+        source, fetched = await self._fetch(call, rule, wanted)
+        await _store(call, rule, source, repository, fetched, wanted, brings_rest=self._imports_whole)
 
     # Layers
 
     async def layer(self, call: Call, name: str, digest: Digest) -> ArrivingLayer | None:
         repository = await repositories.find(call, name)
-        key = repository.id, digest
-        if key not in self._arriving:
+        arriving = self._arriving.get((repository.id, digest))
+        if arriving is None:
             rule = await rules.matching(call.db, repository.registry, name)
             size = await _size_of(call, repository, digest)
             if size is None or rule is None:
                 return None
-            if key not in self._arriving:  # nobody began while we looked
-                new = self._arriving[key] = ArrivingLayer(size)
-                self._arrivals.begin(new, lambda: self._bring(call, rule, repository, digest, new))
-        arriving = self._arriving[key]
+            arriving = self._begin(call, rule, repository, digest, size)
+        task = self._arrivals.get(arriving)
+        if task is not None:
+            self._pulled.add(task)
+            task.add_done_callback(self._pulled.discard)
         await arriving.begun()
         return arriving
+
+    async def whole_layer(
+        self, call: Call, rule: Rule, repository: Repository, digest: Digest, size: int
+    ) -> None:
+        """Have it here, for the import of an image. Raises as `image` does."""
+        await self._begin(call, rule, repository, digest, size).arrived()
+
+    async def quiet(self) -> None:
+        """Wait until what clients wait for just now is here; not for ever."""
+        if self._pulled:
+            await asyncio.wait(set(self._pulled), timeout=PATIENCE_S)
+
+    def _begin(
+        self, call: Call, rule: Rule, repository: Repository, digest: Digest, size: int
+    ) -> ArrivingLayer:
+        """The arrival under way, or a new one."""
+        key = repository.id, digest
+        if key not in self._arriving:
+            new = self._arriving[key] = ArrivingLayer(size)
+            self._arrivals.begin(new, lambda: self._bring(call, rule, repository, digest, new))
+        return self._arriving[key]
 
     async def _bring(
         self, call: Call, rule: Rule, repository: Repository, digest: Digest, arriving: ArrivingLayer
     ) -> None:
         try:
+            if digest in await layers.sizes(call, repository, [digest]):
+                return arriving.complete()  # the one before this one brought it, while it was looked for
             client, source = await self._sources.of(call, rule, repository.name)
             await fetch(call, client, source, repository, digest, arriving)
         except MoorageError as error:
@@ -211,6 +269,11 @@ class PullThrough:
         finally:
             arriving.fail(Server())  # unless it is here, or the reason was told
             del self._arriving[repository.id, digest]
+
+    # Who refers to an image
+
+    async def referrers(self, call: Call, name: str, subject: Digest) -> bytes | None:
+        return await self._listings.of(call, await repositories.find(call, name), subject)
 
     async def refusal(self, call: Call, prefix: str) -> str | None:
         rule = await rules.find(call.db, Registry(call.account, call.region), prefix)
@@ -246,15 +309,15 @@ async def _is_here(call: Call, repository: Repository, wanted: _Wanted) -> bool:
 
 
 async def _check_rights(call: Call, repository: Repository | None, wanted: _Wanted) -> None:
-    """2. The child of an index is part of what was imported with the index."""
+    """2. The child of an index, and what was listed as a referrer, is part of what was imported."""
     if repository is None:
         found = await template.matching(call.db, wanted.registry, wanted.name, "PULL_THROUGH_CACHE")
         context = creation.context_of(found) if found is not None else {}
         if not await allows(call, "ecr:CreateRepository", wanted.arn, context):
             raise RepositoryNotFound(name=wanted.name, registry_id=wanted.registry.account)
     elif wanted.digest is not None:
-        values: Values = {"repository": repository.id, "child": wanted.digest.packed}
-        if await call.db.one("upstream.is_child", values) is not None:
+        values: Values = {"repository": repository.id, "digest": wanted.digest.packed}
+        if await call.db.one("upstream.belongs", values) is not None:
             return
     if not await allows(call, IMPORT, wanted.arn, {IMAGE_TAG: wanted.tag} if wanted.tag else None):
         raise ManifestUnknown()
@@ -278,7 +341,14 @@ async def _create(call: Call, name: str) -> Repository:
 
 
 async def _store(
-    call: Call, rule: Rule, source: Source, repository: Repository, fetched: Manifest, wanted: _Wanted
+    call: Call,
+    rule: Rule,
+    source: Source,
+    repository: Repository,
+    fetched: Manifest,
+    wanted: _Wanted,
+    *,
+    brings_rest: bool,
 ) -> None:
     """7. A tag that is protected and points elsewhere stays."""
     algorithm = wanted.digest.algorithm if wanted.digest is not None else "sha256"
@@ -297,6 +367,9 @@ async def _store(
             repository.registry, repository.name, rule.prefix, rule.url, wanted.tag, str(incoming.digest)
         )
         await emit(call.services, tx, event)
+        await tx.run("images.grow_parents", {"repository": repository.id, "child": incoming.digest.packed})
+        if brings_rest:
+            await imports.put(call.services, tx, repository.id, incoming.digest)
         tx.changed(repository.id)
     call.services.service_events.tell(_imported(call, repository, event.detail))
 

@@ -129,7 +129,8 @@ class ArrivingLayer:
 
     def follow(self) -> SealedReader:
         """A reader beside the writer, good as far as `reach`; the caller closes it. Raise FileNotFoundError if over."""
-        assert self._writer is not None  # it has begun
+        if self._writer is None:  # it was here before the upstream was asked
+            raise FileNotFoundError
         return self._writer.follow(self.size)
 
 

@@ -71,11 +71,42 @@ SELECT validated FROM upstream_tags WHERE repository = :repository AND tag = :ta
 INSERT INTO upstream_tags (repository, tag, validated) VALUES (:repository, :tag, :now)
 ON CONFLICT (repository, tag) DO UPDATE SET validated = excluded.validated
 
--- is_child: an index of the cache has the digest as a child
-SELECT 1 FROM index_children c JOIN images i ON i.id = c.image
-WHERE c.repository = :repository AND c.child = :child AND i.origin = 'cache' LIMIT 1
+-- belongs: an index of the cache has the digest as a child, or its upstream registry listed it as a referrer
+SELECT 1 WHERE EXISTS (
+    SELECT 1 FROM index_children c JOIN images i ON i.id = c.image
+    WHERE c.repository = :repository AND c.child = :digest AND i.origin = 'cache')
+OR EXISTS (SELECT 1 FROM upstream_referrers r WHERE r.repository = :repository AND r.digest = :digest)
+
+-- lacks: one row if a layer or a child of the image is not here, or a layer of a child
+SELECT 1 WHERE EXISTS (
+    SELECT 1 FROM image_blobs b
+    WHERE b.image = :image AND NOT EXISTS (
+        SELECT 1 FROM repository_blobs l WHERE l.repository = b.repository AND l.digest = b.digest))
+OR EXISTS (
+    SELECT 1 FROM index_children c
+    LEFT JOIN images i ON i.repository = c.repository AND i.digest = c.child
+    LEFT JOIN image_blobs b ON b.image = i.id
+    LEFT JOIN repository_blobs l ON l.repository = b.repository AND l.digest = b.digest
+    WHERE c.image = :image AND (i.id IS NULL OR (b.digest IS NOT NULL AND l.digest IS NULL)))
 
 -- layer_user: an image of the cache that uses a layer
 SELECT i.digest, i.media_type, i.sealed_manifest FROM image_blobs b JOIN images i ON i.id = b.image
 WHERE b.repository = :repository AND b.digest = :digest AND i.origin = 'cache' AND i.status = 'ACTIVE'
 ORDER BY i.id LIMIT 1
+
+-- listing: of an image of the cache, what its upstream registry said about who refers to it, and when
+SELECT i.id, r.looked, r.digest, r.sealed FROM images i LEFT JOIN upstream_listings r ON r.image = i.id
+WHERE i.repository = :repository AND i.digest = :digest AND i.origin = 'cache'
+
+-- set_listing: it says this now; for an image that is still there
+INSERT INTO upstream_listings (image, looked, digest, sealed)
+SELECT i.id, :now, :digest, :sealed FROM images i WHERE i.id = :image
+ON CONFLICT (image) DO UPDATE SET looked = excluded.looked, digest = excluded.digest, sealed = excluded.sealed
+
+-- forget_referrers: those that it listed before
+DELETE FROM upstream_referrers WHERE image = :image
+
+-- add_referrer: one that it lists
+INSERT INTO upstream_referrers (image, digest, repository)
+SELECT i.id, :digest, i.repository FROM images i WHERE i.id = :image
+ON CONFLICT (image, digest) DO NOTHING

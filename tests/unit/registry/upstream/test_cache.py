@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
@@ -34,98 +33,14 @@ from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.uploads import layers
 from moorage.registry.upstream import rules
 from moorage.registry.upstream.cache import PullThrough
-from moorage.registry.upstream.client import Manifest, Source, UpstreamClient
+from moorage.registry.upstream.client import Source
 from moorage.registry.upstream.flight import ArrivingLayer
-from moorage.registry.upstream.reach import Reach
-from moorage.registry.upstream.rules import Rule
-from moorage.registry.upstream.sources import Sources
-from moorage.remote.egress import Egress
-from moorage.remote.rules import Rules
 from moorage.store.db.api import Database, Row, Value
 from moorage.store.db.sqlite import SqliteDatabase
 
 from ..memory import call_of, in_memory
-from ..registry import ACCOUNT, MANIFEST_TYPE, MemoryRegistry, image_of
-
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-CONFIG, LAYER = b"{}", bytes(range(256)) * 8_192
-IMAGE = image_of([CONFIG, LAYER])
-OTHER = image_of([CONFIG])
-NAME = "hub/library/debian"
-
-
-class Upstream(UpstreamClient):
-    """Has what the test gives it."""
-
-    def __init__(self) -> None:
-        super().__init__(Egress(Rules()), lambda: 0)
-        self.manifests: dict[str, bytes] = {}
-        self.blobs: dict[Digest, bytes] = {}
-        self.asked: list[str] = []
-        self.fails: MoorageError | None = None
-        self.lets = asyncio.Event()
-        self.lets.set()
-
-    def has(self, tag: str, content: bytes) -> None:
-        self.manifests[tag] = self.manifests[str(Digest.of(content))] = content
-
-    async def digest_of(self, source: Source, reference: str) -> Digest | None:
-        return Digest.of(await self._manifest("HEAD", source, reference))
-
-    async def manifest(self, source: Source, reference: str, limit: int) -> Manifest:
-        content = await self._manifest("GET", source, reference)
-        return Manifest(content, json.loads(content)["mediaType"], None)
-
-    @asynccontextmanager
-    async def blob(self, source: Source, digest: Digest, size: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        self.asked.append(f"GET {source.repository}@{digest}")
-        if self.fails:
-            raise self.fails
-        if digest not in self.blobs:
-            raise UpstreamImageUnknown()
-        yield self._pieces(self.blobs[digest])
-
-    async def _pieces(self, content: bytes) -> AsyncIterator[bytes]:
-        half = len(content) // 2
-        yield content[:half]
-        await self.lets.wait()
-        yield content[half:]
-
-    async def _manifest(self, method: str, source: Source, reference: str) -> bytes:
-        self.asked.append(f"{method} {source.repository}:{reference}")
-        await asyncio.sleep(0)
-        if self.fails:
-            raise self.fails
-        if reference not in self.manifests:
-            raise UpstreamImageUnknown()
-        return self.manifests[reference]
-
-
-async def caching(registry: MemoryRegistry, prefix: str = "hub") -> tuple[Upstream, PullThrough]:
-    """The registry with a rule for `prefix`."""
-    upstream = Upstream()
-    cache = PullThrough(Sources(Reach(), lambda _: upstream))
-    registry.services = replace(registry.services, upstreams=cache)
-    rule = Rule(
-        registry=_registry(registry),
-        prefix=prefix,
-        upstream_prefix=rules.ROOT,
-        written=prefix,
-        upstream="quay",
-        url="quay.io",
-        credential_arn="",
-        role_arn="",
-        created=registry.now,
-        updated=None,
-    )
-    await rules.create(registry.db, rule)
-    upstream.has("12", IMAGE)
-    upstream.blobs = {Digest.of(content): content for content in (CONFIG, LAYER)}
-    return upstream, cache
-
-
-def _registry(registry: MemoryRegistry) -> repositories.Registry:
-    return repositories.Registry(registry.call.account, registry.call.region)
+from ..registry import ACCOUNT, MANIFEST_TYPE, MemoryRegistry
+from .caching import CONFIG, IMAGE, INDEX_TYPE, LAYER, NAME, OTHER, caching, registry_of
 
 
 async def tag_of(registry: MemoryRegistry, name: str, tag: str) -> Digest | None:
@@ -357,7 +272,7 @@ async def test_who_may_not_import_is_served_what_is_here_and_moves_nothing(regis
 async def test_without_its_rule_a_tag_is_served_and_not_looked_up(registry: MemoryRegistry) -> None:
     upstream, cache = await caching(registry)
     await cache.image(registry.call, NAME, "12")
-    await rules.delete(registry.db, _registry(registry), "hub")
+    await rules.delete(registry.db, registry_of(registry), "hub")
     registry.pass_time(25 * HOUR)
     upstream.asked = []
 

@@ -45,22 +45,16 @@ from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
 from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
-from moorage.registry.events.delivery import KIND as DELIVERIES
 from moorage.registry.events.delivery import Delivery
-from moorage.registry.events.outbox import Dispatcher
-from moorage.registry.events.targets import MOST as MOST_TARGETS
 from moorage.registry.events.targets import TargetMisconfigured
 from moorage.registry.images import job as images_job
-from moorage.registry.replication.job import Replicator
 from moorage.registry.upstream.cache import PullThrough
 from moorage.registry.upstream.client import UpstreamClient
 from moorage.registry.upstream.sources import Sources
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
-from moorage.server import schedule
 from moorage.server.audit import Audit
-from moorage.server.jobs import Handler, JobRunner
 from moorage.server.listeners import Listeners, Server, bind
 from moorage.server.metrics import Metrics, MetricsListener
 from moorage.server.outgoing import Outgoing
@@ -203,24 +197,14 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await installation.credentials.claimed()
         services, delivery = installation.services, open_delivery(settings)
         await delivery.begin(services)
-        replicator = Replicator(settings.replication_peers, settings.replication_tags, services.clock)
-        handlers = {
-            **schedule.HANDLERS,
-            **schedule.replication(replicator),
-            DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS),
-        }
-        subscribers = (
-            (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
-        )
-        application = Application(installation)
+        loop = asyncio.get_running_loop()
+        loaded = loop.run_in_executor(None, load_the_rest)
+        application = Application(installation, loaded)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         metrics = await _listen_for_metrics(application, services, settings)
-        loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
-            loop.create_task(schedule.run_all(installation.services)),
-            loop.create_task(JobRunner(services, handlers).run()),
-            loop.create_task(Dispatcher(services, subscribers).run()),
+            loop.create_task(_work(loaded, services, settings, delivery)),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
             loop.create_task(application.audit.run()),
@@ -232,7 +216,6 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await delivery.close()
-            await replicator.close()
             await application.audit.flush()
             if metrics is not None:
                 metrics.close()
@@ -241,8 +224,29 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await images_job.write_pulls(installation.services)
 
 
+Work = Callable[[Services, Settings, Delivery], Awaitable[None]]
+
+
+def load_the_rest() -> Work:
+    """A third of all that is imported, and nothing that `/v2/` needs: it is done when the ports are open already.
+
+    Return what works in the background.
+    """
+    load_operations()
+    from moorage.server.background import work
+
+    return work
+
+
+async def _work(
+    loaded: asyncio.Future[Work], services: Services, settings: Settings, delivery: Delivery
+) -> None:
+    work = await asyncio.shield(loaded)
+    await work(services, settings, delivery)
+
+
 def load_operations() -> tuple[ModuleType, ...]:
-    """Register what answers AWS calls. A third of all that is imported: it is done when the ports are open already."""
+    """Register what answers AWS calls."""
     from moorage.access import operations as access_operations
     from moorage.registry import operations as registry_operations
 
@@ -252,7 +256,8 @@ def load_operations() -> tuple[ModuleType, ...]:
 class Application:
     """ASGI, with the connection as an extension: bodies are received and blobs sent past the ASGI messages (D14)."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, loaded: asyncio.Future[Any]) -> None:
+        """`loaded` is done when all that answers AWS calls is registered."""
         services = installation.services
         self._recorder = Recorder(writes_lines=installation.settings.access_log)
         self.audit = _audit(installation)
@@ -269,7 +274,7 @@ class Application:
             self._recorder,
             self.audit,
             self.metrics,
-            asyncio.get_running_loop().run_in_executor(None, load_operations),
+            loaded,
             _rates(installation.settings),
         )
         cores = len(os.sched_getaffinity(0))

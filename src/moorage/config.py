@@ -2,7 +2,7 @@
 
 Each field is set by an option, a `MOORAGE_…` variable or a line of the TOML file, in that order of precedence. What
 is a table (`[aliases]`, `[[listeners]]`, `[[endpoints]]`, `[[event_targets]]`, `[[replication_peers]]`,
-`[replication_tags]`, `[[upstream_peers]]`, `[rates]`) stands in the file only.
+`[replication_tags]`, `[replication_settings]`, `[[upstream_peers]]`, `[rates]`) stands in the file only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
 from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
 from moorage.registry.peers.peer import Peer, PeerMisconfigured, peers_in
-from moorage.registry.replication.tag_filters import TagFilters, TagFiltersMisconfigured, filters_in
+from moorage.registry.replication.carried_settings import CarriedSettings, settings_in
+from moorage.registry.replication.tag_filters import TableMisconfigured, TagFilters, filters_in
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
 from moorage.remote.errors import RemoteRefused
@@ -271,6 +272,7 @@ class Settings:
     replication_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
     upstream_peers: tuple[Peer, ...] = field(default=(), metadata=_FILE_ONLY)
     replication_tags: TagFilters = field(default_factory=dict, metadata=_FILE_ONLY)
+    replication_settings: CarriedSettings = field(default_factory=dict, metadata=_FILE_ONLY)
     rates: Mapping[str, int] = field(default_factory=dict, metadata=_FILE_ONLY)
     organization: OrganizationTable = field(default=OrganizationTable(), metadata=_FILE_ONLY)
     """With the levels of `[[control_policies]]`."""
@@ -444,9 +446,11 @@ def _from_file(file: Path) -> dict[str, Any]:
     try:
         if "replication_tags" in values:
             values["replication_tags"] = filters_in(values["replication_tags"])
+        if "replication_settings" in values:
+            values["replication_settings"] = settings_in(values["replication_settings"])
         if "rates" in values:
             values["rates"] = rates_in(values["rates"])
-    except (RatesMisconfigured, TagFiltersMisconfigured) as error:
+    except (RatesMisconfigured, TableMisconfigured) as error:
         raise InvalidSettings(str(error)) from None
     return {**values, "organization": organization}
 

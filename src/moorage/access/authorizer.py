@@ -67,6 +67,8 @@ class Circumstances:
     """Microseconds."""
     user_agent: str = ""
     referer: str = ""
+    replica_of: str = ""
+    """Of a call that another installation replicates with: where what it brings was changed, and when."""
 
 
 @dataclass(frozen=True, slots=True)

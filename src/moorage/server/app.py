@@ -139,6 +139,7 @@ async def opened(
             work=_work_in(waiting),
             compute=_work_in(computing),
             tiers=tiered,
+            replicated_settings=settings.replication_settings,
             jobs=Jobs(process),
             upstreams=upstreams,
         )

@@ -272,6 +272,7 @@ class Pipeline:
             self._services.clock(),
             request.header(b"user-agent") or "",
             request.header(b"referer") or "",
+            request.header(b"x-moorage-replica") or "",
         )
 
     def _begin(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from moorage.access.call import Services
 from moorage.access.sessions import clear_up
-from moorage.registry.account import replicas
+from moorage.registry.account import replicas, setting_changes
 from moorage.registry.events.outbox import Subscriber
 from moorage.registry.images import archive
 from moorage.registry.images import job as images_job
@@ -77,6 +77,7 @@ def replication(replicator: Replicator) -> dict[str, Handler]:
     """Its handlers: it holds connections to other installations."""
     return {
         replicas.KIND:  Handler(replicator.replicate, replication_job.AT_ONCE, replication_job.ATTEMPTS),
+        setting_changes.KIND: Handler(replicator.carry, replication_job.AT_ONCE, replication_job.ATTEMPTS),
         backfill.KIND:  Handler(replicator.backfill),
     }  # fmt: skip
 

@@ -22,3 +22,12 @@ WHERE account = :account AND region = :region AND principal > :after ORDER BY pr
 
 -- exclusions: of every registry; each has at most 100
 SELECT account, region, principal FROM pull_time_exclusions ORDER BY account, region, principal LIMIT 1000000
+
+-- setting_change: when a setting of a repository was changed, and where, if replication brought it
+SELECT changed, account, region FROM setting_changes WHERE repository = :repository AND setting = :setting
+
+-- note_setting_change: the last one only
+INSERT INTO setting_changes (repository, setting, changed, account, region)
+VALUES (:repository, :setting, :changed, :account, :region)
+ON CONFLICT (repository, setting) DO UPDATE SET
+    changed = excluded.changed, account = excluded.account, region = excluded.region

@@ -43,6 +43,12 @@ async def store(
     await settings.store_document(tx, registry, _NAME, configuration, now)
 
 
+def refuse_enhanced(configuration: RegistryScanningConfiguration) -> None:
+    """Enhanced scanning knows no flags of repositories. Raise `Validation`."""
+    if configuration.scan_type == "ENHANCED":
+        raise Validation("This feature is disabled")
+
+
 def effective(configuration: RegistryScanningConfiguration, name: str, scan_on_push: bool) -> Effective:
     """For the repository `name`; `scan_on_push` is its own flag, which basic scanning still honours."""
     scan_type = configuration.scan_type or "BASIC"

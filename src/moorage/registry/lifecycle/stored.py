@@ -8,6 +8,7 @@ from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
 from moorage.base.errors.lifecycle import LifecyclePolicyNotFound
+from moorage.registry.account.setting_changes import changes
 from moorage.registry.lifecycle.policy import compact, parse
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Reads, Transaction, Values
@@ -35,6 +36,8 @@ async def put(call: Call, repository: Repository, text: str) -> StoredPolicy:
     parse(text, with_extensions=call.limits.lifecycle_extensions)
     async with call.db.transaction() as tx:
         await confirm(tx, repository)
+        if not await changes(call, tx, repository, "lifecycle"):
+            return StoredPolicy(compact(text), call.now, None)
         return await store(tx, call, repository, text)
 
 
@@ -97,9 +100,15 @@ async def names_with_policies(reads: Reads, registry: Registry, after: str, limi
 async def delete(call: Call, repository: Repository) -> StoredPolicy:
     """What is being applied goes on to the end of its batch."""
     async with call.db.transaction() as tx:
+        await confirm(tx, repository)
         found = await find(tx, repository)
-        await tx.run("lifecycle.delete_policy", {"repository": repository.id})
+        if await changes(call, tx, repository, "lifecycle"):
+            await clear(tx, repository)
     return found
+
+
+async def clear(tx: Transaction, repository: Repository) -> None:
+    await tx.run("lifecycle.delete_policy", {"repository": repository.id})
 
 
 async def ask(tx: Transaction, jobs: Jobs, repository: int, *, now: int, due: int) -> None:

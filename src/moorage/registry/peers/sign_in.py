@@ -34,6 +34,7 @@ LIFE_MAX_US = SESSION_S * SECOND
 """Of a password: access that was taken away there ends soon."""
 _ANSWER_MAX = 1 << 20
 _TARGET = "AmazonEC2ContainerRegistry_V20150921"
+_NO_HEADERS: Mapping[str, str] = {}
 _CREDENTIALS = ("AccessKeyId", "SecretAccessKey", "SessionToken")
 
 
@@ -90,11 +91,13 @@ class SignIn:
         if password == self._password:
             self._renewed_at = 0
 
-    async def ecr(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def ecr(
+        self, operation: str, request: Mapping[str, Any], headers: Mapping[str, str] = _NO_HEADERS
+    ) -> dict[str, Any]:
         """Call its API. Raise `AccessDenied`, `PeerRefusal` or `PeerFailed`."""
         await self._sign_in()
         assert self._key is not None  # signed in
-        return await self._call(self._key, operation, request)
+        return await self._call(self._key, operation, request, headers)
 
     async def send(
         self, method: Method, url: str, headers: Mapping[str, str], body: bytes | None
@@ -158,9 +161,16 @@ class SignIn:
             raise self.failed("answers AssumeRole without credentials")
         return SigningKey(*(match[1] for match in found if match))
 
-    async def _call(self, key: SigningKey, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{_TARGET}.{operation}"}
-        answered = await self._post(key, "ecr", self.peer.api, headers, json.dumps(request).encode())
+    async def _call(
+        self,
+        key: SigningKey,
+        operation: str,
+        request: Mapping[str, Any],
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> dict[str, Any]:
+        target = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"{_TARGET}.{operation}"}
+        body = json.dumps(request).encode()
+        answered = await self._post(key, "ecr", self.peer.api, {**headers, **target}, body)
         try:
             said = json.loads(answered.body)
         except (ValueError, RecursionError):

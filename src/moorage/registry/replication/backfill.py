@@ -20,7 +20,7 @@ from moorage.base.errors.replication import (
     ReplicationBackfillNotFound,
 )
 from moorage.base.errors.requests import InvalidParameter
-from moorage.registry.account import replicas
+from moorage.registry.account import replicas, setting_changes
 from moorage.registry.account.destinations import destinations_of
 from moorage.registry.account.replicas import Replica
 from moorage.registry.images.manifest import INDEX_TYPES
@@ -183,6 +183,8 @@ async def _prepare(services: Services, means: Means, backfill: Backfill) -> None
         for repository in some:
             if backfill.destination in destinations_of(rules, repository.name):
                 await _write_down(services, means, backfill, repository)
+                async with services.db.transaction() as tx:
+                    await setting_changes.put_all(services, tx, repository, backfill.destination)
         after = some[-1].name
     async with services.db.transaction() as tx:
         await tx.run("replication.prepared", {"id": backfill.id})

@@ -14,9 +14,10 @@ from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
 from moorage.base.errors.error import MoorageError
 from moorage.base.errors.repositories import RepositoryNotFound
-from moorage.registry.account import replicas
+from moorage.registry.account import replicas, setting_changes
 from moorage.registry.account.destinations import deleting_destinations_of
 from moorage.registry.account.replicas import Replica
+from moorage.registry.account.setting_changes import Change
 from moorage.registry.images import find, push
 from moorage.registry.images.delete import erase
 from moorage.registry.images.find import Image
@@ -28,10 +29,11 @@ from moorage.registry.replication.sending import Sender, Source
 from moorage.registry.replication.tag_filters import TagFilters
 from moorage.registry.replication.wanted import wants
 from moorage.registry.repositories import repository as repositories
-from moorage.registry.repositories.repository import Repository
+from moorage.registry.repositories.repository import Completion, Repository
 from moorage.registry.templates.creation import context_of, make_repository
 from moorage.registry.templates.template import matching
 from moorage.registry.uploads import layers
+from moorage.store.db.api import Transaction
 
 REFERRERS_MAX = 1_000  # of one image, that are brought along
 _LOOKED_UP_AT_ONCE = 500
@@ -119,8 +121,23 @@ async def way_to(here: Call, source: Repository, destination: Registry, tag: str
     except RepositoryNotFound:
         template = await matching(there.db, destination, source.name, "REPLICATION")
         await authorize(there, "ecr:CreateRepository", arn, context_of(template) if template else None)
-        target = await make_repository(there, source.name, "REPLICATION")
+        target = await make_repository(
+            there, source.name, "REPLICATION", _carrying(here, source, destination)
+        )
     return Way(here, source, there, target)
+
+
+def _carrying(here: Call, source: Repository, destination: Registry) -> Completion | None:
+    """The settings that go along to a repository that is made there, as work of its own; they are not its own."""
+    services = here.services
+    chosen = setting_changes.carried_to(services, destination)
+
+    async def carry(tx: Transaction, made: Repository) -> None:
+        for setting in chosen:
+            await setting_changes.note(tx, made, setting, Change(0, source.registry))
+        await setting_changes.put_all(services, tx, source, destination)
+
+    return carry if chosen else None
 
 
 async def bring(copies: LayerCopies, way: Way, image: Image, tag: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from moorage.access.call import Services
@@ -11,11 +12,13 @@ from moorage.base.clock import Clock, system_clock
 from moorage.base.errors.access import AccessDenied
 from moorage.base.errors.error import MoorageError
 from moorage.registry.account.replicas import Replica
+from moorage.registry.account.setting_changes import Carried
 from moorage.registry.events import shapes
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import Event
 from moorage.registry.peers.peer import Peer
 from moorage.registry.replication import backfill, statuses
+from moorage.registry.replication.carrying import is_refusal, settle_setting
 from moorage.registry.replication.copying import Means, failure_code, settle
 from moorage.registry.replication.sending import Sender
 from moorage.registry.replication.tag_filters import TagFilters
@@ -28,6 +31,8 @@ from moorage.store.jobs.queue import Job
 ATTEMPTS = 12
 """Then the image's status is FAILED: the retries of one take half an hour."""
 AT_ONCE = 4
+
+_log = logging.getLogger("moorage")
 
 
 class Replicator:
@@ -67,6 +72,17 @@ class Replicator:
             await emit(services, tx, _told(replica, source, failure))
         if replica.destination not in self._means.peers:  # there it is on record as the push that it is
             services.service_events.tell(_on_record(replica, source, failure))
+
+    async def carry(self, services: Services, job: Job) -> None:
+        """A setting that is refused stays as it is there, and the job to be seen: another attempt would not help."""
+        try:
+            await settle_setting(services, self._means, Carried.parse(job.subject))
+        except MoorageError as error:
+            if not is_refusal(error):
+                raise
+            said = f"{failure_code(error)}: {error}"
+            _log.warning("job %s %r is given up: %s", job.kind, job.subject, said)
+            await services.jobs.fail(services.db, job, said, services.clock(), attempts=job.attempts)
 
     async def backfill(self, services: Services, job: Job) -> None:
         await backfill.run(services, self._means, job)

@@ -1,6 +1,6 @@
 """A client of another installation that pushes.
 
-API       CreateRepository, DescribeImages, BatchDeleteImage
+API       CreateRepository, DescribeImages, BatchDeleteImage, and what sets settings of repositories
 registry  HEAD, POST, PATCH, PUT and DELETE of the registry protocol, with the password of who signed in
 """
 
@@ -35,6 +35,10 @@ class PeerClient:
     async def api(self, operation: str, **request: Any) -> dict[str, Any]:
         """Call ECR there. Raise `AccessDenied`, `PeerRefusal` or `PeerFailed`."""
         return await self._signed.ecr(operation, request)
+
+    async def bring(self, operation: str, change: str, **request: Any) -> dict[str, Any]:
+        """The same of a call that replicates a change: where it was made, and when."""
+        return await self._signed.ecr(operation, request, {"x-moorage-replica": change})
 
     async def ask(self, method: Method, path: str, body: bytes | None = None, **headers: str) -> Answered:
         """Of the registry, signed in. Underscores in names of headers are hyphens. Raise `AccessDenied` for a 403."""

@@ -13,7 +13,7 @@ ON CONFLICT (image, account, region) DO UPDATE SET
     failure = excluded.failure, asked = excluded.asked, updated = excluded.updated
 
 -- oldest: when the change was made that waits longest
-SELECT created FROM jobs WHERE kind = :kind AND failed IS NULL ORDER BY created, id LIMIT 1
+SELECT created FROM jobs WHERE kind IN :kinds AND failed IS NULL ORDER BY created, id LIMIT 1
 
 -- replica: an image that replication brought, and how many indexes have it as a child
 SELECT i.id, (SELECT COUNT(*) FROM index_children c WHERE c.repository = i.repository AND c.child = i.digest)

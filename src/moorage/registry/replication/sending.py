@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from moorage.access.call import Call
-from moorage.base.clock import Clock
+from moorage.base.clock import MINUTE, Clock
 from moorage.base.digest import Digest
 from moorage.base.errors.access import AccessDenied
 from moorage.base.errors.layers import BlobUnknown
 from moorage.keys.sealed import SealedReader
+from moorage.registry.account import setting_changes
+from moorage.registry.account.setting_changes import Change, Setting
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.find import Image
@@ -21,12 +23,16 @@ from moorage.registry.peers.peer import Peer
 from moorage.registry.peers.sign_in import Answered, PeerRefusal
 from moorage.registry.replication.below import closure, target_of
 from moorage.registry.replication.peer_client import PeerClient
+from moorage.registry.replication.sending_settings import send_setting
+from moorage.registry.replication.setting_states import State
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import layers
 from moorage.remote.egress import Egress
 
 PART_BYTES = 4 << 20
 """Of a layer, in one request; so much of it is in memory."""
+SETTINGS_AT_LAST_US = 10 * MINUTE
+"""When the settings go to a repository whose making there was not seen to its end; a request takes five at most."""
 _IMMUTABLE = b"cannot be overwritten because the repository is immutable"
 
 
@@ -66,6 +72,18 @@ class Sender:
         if tag:
             await self._tag(source, image, content, tag)
 
+    async def set(self, source: Source, setting: Setting, wanted: State, change: Change) -> bool:
+        """A setting of the repository. False if that is not there. Raise as `send` does, or `PeerRefusal`."""
+        self._check(source)
+        written = change.written(source.repository.registry)
+        try:
+            await send_setting(self._client, source.name, setting, wanted, written)
+        except PeerRefusal as refusal:
+            if refusal.error != "RepositoryNotFound":
+                raise
+            return False
+        return True
+
     async def remove(self, source: Source, digest: Digest, tag: str) -> None:
         """Take off there what was taken off here: the tag if it points there at the same; what is untagged then."""
         self._check(source)
@@ -93,11 +111,21 @@ class Sender:
         listed = await self._client.ask("GET", f"/v2/{source.name}/tags/list?n=1")
         if listed.status != 404:
             return
+        services = source.here.services
+        # Should we be killed between the making there and the second put here, the first one remains.
+        await self._put_settings(source, due=services.clock() + SETTINGS_AT_LAST_US)
         try:
             await self._client.api("CreateRepository", repositoryName=source.name)
         except PeerRefusal as refusal:
             if refusal.error != "RepositoryAlreadyExists":
                 raise
+        await self._put_settings(source)
+
+    async def _put_settings(self, source: Source, due: int | None = None) -> None:
+        services, to = source.here.services, self._client.peer.registry
+        if setting_changes.carried_to(services, to):
+            async with services.db.transaction() as tx:
+                await setting_changes.put_all(services, tx, source.repository, to, due)
 
     async def _send_one(self, source: Source, image: Image) -> bytes:
         """Layers, then the manifest, by its digest. Return the manifest."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.base.addresses import Registry
+from moorage.registry.account import setting_changes
 from moorage.registry.account.replicas import KIND, Replica, subjects_of
 from moorage.registry.images.find import Image
 from moorage.registry.repositories.repository import Repository
@@ -59,5 +60,5 @@ async def note(tx: Transaction, replica: Replica, asked: int, now: int, failure:
 
 async def lag_us(reads: Reads, now: int) -> int:
     """For how long the oldest change waits that is not replicated yet."""
-    row = await reads.one("replication.oldest", {"kind": KIND})
+    row = await reads.one("replication.oldest", {"kinds": [KIND, setting_changes.KIND]})
     return max(0, now - row[0]) if row is not None else 0

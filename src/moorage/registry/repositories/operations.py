@@ -40,6 +40,7 @@ from moorage.base.clock import wire_seconds
 from moorage.base.errors.ourselves import KmsFailure
 from moorage.base.errors.repositories import RepositoryPolicyNotFound
 from moorage.base.errors.requests import InvalidParameter
+from moorage.registry.account.setting_changes import changes
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mode, Mutability
@@ -125,14 +126,19 @@ async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceRe
     found = await _tagged(call, request.resource_arn)
     async with call.services.epochs.changing(found.registry.account) as tx:
         await repositories.confirm(tx, found)
-        await resource_tags.set_all(tx, found.arn, {tag.key: tag.value for tag in request.tags})
+        if await changes(call, tx, found, "tags"):
+            await resource_tags.set_all(tx, found.arn, {tag.key: tag.value for tag in request.tags})
     return TagResourceResponse()
 
 
 @operation(resources=_tagged_arn)
 async def untag_resource(call: Call, request: UntagResourceRequest) -> UntagResourceResponse:
     found = await _tagged(call, request.resource_arn)
-    await resource_tags.unset(call, found.registry.account, found.arn, request.tag_keys)
+    resource_tags.check_keys(request.tag_keys)
+    async with call.services.epochs.changing(found.registry.account) as tx:
+        await repositories.confirm(tx, found)
+        if await changes(call, tx, found, "tags"):
+            await resource_tags.unset(tx, found.arn, request.tag_keys)
     return UntagResourceResponse()
 
 
@@ -141,7 +147,7 @@ async def list_tags_for_resource(
     call: Call, request: ListTagsForResourceRequest
 ) -> ListTagsForResourceResponse:
     found = await _tagged(call, request.resource_arn)
-    tags = await resource_tags.of(call, found.arn)
+    tags = await resource_tags.of(call.db, found.arn)
     return ListTagsForResourceResponse(tags=[Tag(key=key, value=value) for key, value in tags])
 
 
@@ -157,7 +163,8 @@ async def set_repository_policy(
         await resource_policy.refuse_lock_out(call, text, found.arn)
     async with call.services.epochs.changing(found.registry.account) as tx:
         await repositories.confirm(tx, found)
-        await resource_policy.store(tx, found.arn, text, call.now)
+        if await changes(call, tx, found, "policy"):
+            await resource_policy.store(tx, found.arn, text, call.now)
     return SetRepositoryPolicyResponse(
         registry_id=found.registry.account,
         repository_name=found.name,
@@ -184,8 +191,10 @@ async def delete_repository_policy(
 ) -> DeleteRepositoryPolicyResponse:
     found = await repositories.find(call, request.repository_name, request.registry_id)
     async with call.services.epochs.changing(found.registry.account) as tx:
+        await repositories.confirm(tx, found)
         text = await _policy_of(tx, found)
-        await resource_policy.clear(tx, found.arn)
+        if await changes(call, tx, found, "policy"):
+            await resource_policy.clear(tx, found.arn)
     return DeleteRepositoryPolicyResponse(
         registry_id=found.registry.account,
         repository_name=found.name,

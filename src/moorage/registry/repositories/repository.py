@@ -14,6 +14,7 @@ from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.errors.images import LimitExceeded
 from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
+from moorage.registry.account.setting_changes import changes
 from moorage.registry.audit.identity import user_identity
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import repository_deleted
@@ -162,19 +163,31 @@ def _changing(
 
 async def set_scanning(call: Call, repository: Repository, *, scan_on_push: bool) -> None:
     async with call.db.transaction() as tx:
-        await tx.run("repositories.set_scanning", {"id": repository.id, "scan_on_push": int(scan_on_push)})
+        await confirm(tx, repository)
+        if await changes(call, tx, repository, "scanning"):
+            await write_scanning(tx, repository, scan_on_push=scan_on_push)
+
+
+async def write_scanning(tx: Transaction, repository: Repository, *, scan_on_push: bool) -> None:
+    await tx.run("repositories.set_scanning", {"id": repository.id, "scan_on_push": int(scan_on_push)})
 
 
 async def set_mutability(call: Call, repository: Repository, mutability: Mutability) -> None:
     async with call.db.transaction() as tx:
-        await tx.run(
-            "repositories.set_mutability",
-            {
-                "id": repository.id,
-                "mutability": mutability.mode,
-                "mutability_filters": _encode_filters(mutability.filters),
-            },
-        )
+        await confirm(tx, repository)
+        if await changes(call, tx, repository, "mutability"):
+            await write_mutability(tx, repository, mutability)
+
+
+async def write_mutability(tx: Transaction, repository: Repository, mutability: Mutability) -> None:
+    await tx.run(
+        "repositories.set_mutability",
+        {
+            "id": repository.id,
+            "mutability": mutability.mode,
+            "mutability_filters": _encode_filters(mutability.filters),
+        },
+    )
 
 
 async def delete(call: Call, name: str, account: str | None, *, force: bool) -> Repository:

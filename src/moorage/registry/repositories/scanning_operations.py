@@ -15,7 +15,6 @@ from moorage.aws.shapes.ecr import (
     ScanningRepositoryFilter,
 )
 from moorage.base.addresses import Registry
-from moorage.base.errors.requests import Validation
 from moorage.registry.account import scanning
 from moorage.registry.account.scanning import Effective
 from moorage.registry.repositories import repository as repositories
@@ -28,8 +27,7 @@ async def put_image_scanning_configuration(
 ) -> PutImageScanningConfigurationResponse:
     """The repository's own flag, which basic scanning honours beside the registry's rules."""
     found = await repositories.find(call, request.repository_name, request.registry_id)
-    if (await scanning.configuration_of(call.db, found.registry)).scan_type == "ENHANCED":
-        raise Validation("This feature is disabled")
+    scanning.refuse_enhanced(await scanning.configuration_of(call.db, found.registry))
     scan_on_push = bool(request.image_scanning_configuration.scan_on_push)
     await repositories.set_scanning(call, found, scan_on_push=scan_on_push)
     return PutImageScanningConfigurationResponse(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from moorage.access.call import Call
 from moorage.base.errors.repositories import InvalidTagParameter, TooManyTags
-from moorage.store.db.api import Transaction
+from moorage.store.db.api import Reads, Transaction
 
 TAGS_MAX = 50
 KEY_MAX, VALUE_MAX = 128, 256
 
 
-async def of(call: Call, arn: str) -> list[tuple[str, str]]:
-    return [(key, value) for key, value in await call.db.all("repositories.tags_of", {"arn": arn})]
+async def of(reads: Reads, arn: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in await reads.all("repositories.tags_of", {"arn": arn})]
 
 
 def is_tag(key: str, value: str) -> bool:
@@ -37,8 +36,11 @@ async def set_all(tx: Transaction, arn: str, tags: Mapping[str, str]) -> None:
         raise InvalidTagParameter()
 
 
-async def unset(call: Call, account: str, arn: str, keys: Sequence[str]) -> None:
+def check_keys(keys: Sequence[str]) -> None:
+    """Of tags to be taken off. Raise `InvalidTagParameter`."""
     if any(key.lower().startswith("aws:") for key in keys):
         raise InvalidTagParameter()
-    async with call.services.epochs.changing(account) as tx:
-        await tx.run("repositories.unset_tags", {"arn": arn, "keys": list(keys)})
+
+
+async def unset(tx: Transaction, arn: str, keys: Sequence[str]) -> None:
+    await tx.run("repositories.unset_tags", {"arn": arn, "keys": list(keys)})

@@ -12,16 +12,19 @@ from moorage.base.errors.repositories import RepositoryAlreadyExists, Repository
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
-from moorage.registry.repositories.repository import Repository
+from moorage.registry.repositories.repository import Completion, Repository
 from moorage.registry.templates.template import Content, Scenario, Template, matching
 from moorage.store.db.api import Transaction
 
 
-async def make_repository(call: Call, name: str, scenario: Scenario) -> Repository:
+async def make_repository(
+    call: Call, name: str, scenario: Scenario, then: Completion | None = None
+) -> Repository:
     """The repository `name` of the registry called, made now, or meanwhile by somebody else.
 
     The caller's rights have been checked. Without a template, a push makes nothing (`RepositoryNotFound`); the others
-    make a plain repository. Raise `TemplateUnusable` for a template that cannot be followed.
+    make a plain repository. `then` adds to what is made, in the same transaction. Raise `TemplateUnusable` for a
+    template that cannot be followed.
     """
     registry = Registry(call.account, call.region)
     template = await matching(call.db, registry, name, scenario)
@@ -29,9 +32,9 @@ async def make_repository(call: Call, name: str, scenario: Scenario) -> Reposito
         raise RepositoryNotFound(name=name, registry_id=registry.account)
     try:
         if template is None:
-            return await repositories.create(call, name, Mutability())
+            return await repositories.create(call, name, Mutability(), complete=then)
         await _check_usable(call, name, template)
-        return await _create(call, name, template.content)
+        return await _create(call, name, template.content, then)
     except RepositoryAlreadyExists:
         async with call.db.transaction() as tx:  # reads see it only when whoever makes it has committed
             return await repositories.find_in(tx, registry, name)
@@ -48,7 +51,7 @@ def context_of(template: Template) -> Context:
     }
 
 
-async def _create(call: Call, name: str, content: Content) -> Repository:
+async def _create(call: Call, name: str, content: Content, then: Completion | None) -> Repository:
     """Whole or not at all."""
 
     async def complete(tx: Transaction, created: Repository) -> None:
@@ -56,6 +59,8 @@ async def _create(call: Call, name: str, content: Content) -> Repository:
             await resource_policy.store(tx, created.arn, content.repository_policy, call.now)
         if content.lifecycle_policy:
             await lifecycle.store(tx, call, created, content.lifecycle_policy)
+        if then is not None:
+            await then(tx, created)
 
     return await repositories.create(
         call, name, content.mutability, tags=dict(content.tags), complete=complete

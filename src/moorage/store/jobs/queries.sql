@@ -3,6 +3,7 @@ INSERT INTO jobs (kind, subject, payload, created, due, attempts)
 VALUES (:kind, :subject, :payload, :now, :due, 0)
 ON CONFLICT (kind, subject) DO UPDATE SET
     payload = excluded.payload,
+    created = CASE WHEN jobs.failed IS NOT NULL THEN excluded.created ELSE jobs.created END,
     due = CASE WHEN excluded.due < jobs.due OR jobs.failed IS NOT NULL THEN excluded.due ELSE jobs.due END,
     attempts = CASE WHEN jobs.failed IS NOT NULL THEN 0 ELSE jobs.attempts END,
     failed = NULL,

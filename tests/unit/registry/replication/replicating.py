@@ -21,7 +21,7 @@ from moorage.aws.shapes.ecr import (
 from moorage.base.addresses import Registry
 from moorage.base.digest import Digest
 from moorage.base.errors.repositories import RepositoryNotFound
-from moorage.registry.account import replicas, replication
+from moorage.registry.account import replicas, replication, setting_changes
 from moorage.registry.images import archive, find
 from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import OCI_INDEX
@@ -66,6 +66,7 @@ async def run(registry: MemoryRegistry, tags: TagFilters | None = None) -> None:
     handlers = {
         archive.ACTIVATE: Handler(archive.activate),
         replicas.KIND: Handler(replicator.replicate, job.AT_ONCE, job.ATTEMPTS),
+        setting_changes.KIND: Handler(replicator.carry, job.AT_ONCE, job.ATTEMPTS),
         backfill.KIND: Handler(replicator.backfill),
     }
     await JobRunner(registry.services, handlers).run_due()

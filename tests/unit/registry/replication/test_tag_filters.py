@@ -10,7 +10,7 @@ import pytest
 from moorage.base.digest import Digest
 from moorage.registry.images.push import push_image
 from moorage.registry.replication import backfill
-from moorage.registry.replication.tag_filters import TagFiltersMisconfigured, filters_in
+from moorage.registry.replication.tag_filters import TableMisconfigured, filters_in
 from moorage.registry.replication.wanted import subject_of
 
 from ..memory import in_memory
@@ -34,7 +34,7 @@ LAYERS = [b"{}", b"layer"]
     ],
 )
 def test_what_is_wrong_with_the_filters_is_said(table: Any, says: str) -> None:
-    with pytest.raises(TagFiltersMisconfigured, match=says):
+    with pytest.raises(TableMisconfigured, match=says):
         filters_in(table)
 
 

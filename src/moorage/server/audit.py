@@ -254,9 +254,10 @@ def _parameters(request: Request, seen: Seen) -> dict[str, Any] | None:
     reference, kind = seen.target.reference, seen.route.kind
     if kind == "referrers":
         parameters["subjectId"] = {"imageDigest": reference}
-    elif reference:
-        member = _OF_A_REFERENCE.get(kind, "")
-        parameters[member or ("imageDigest" if ":" in reference else "imageTag")] = reference
+    elif kind in _OF_A_REFERENCE:
+        parameters[_OF_A_REFERENCE[kind]] = reference
+    elif kind == "manifest":
+        parameters["imageDigest" if ":" in reference else "imageTag"] = reference
     if _is_mount(request, seen):
         asked = dict(request.query())
         parameters |= {"layerDigest": asked["mount"], "sourceRepositoryName": asked.get("from")}

@@ -16,7 +16,6 @@ from typing import Any
 import uvicorn
 
 from moorage.access import downloads, paging, passwords, sessions
-from moorage.access.authorizer import Authorizer
 from moorage.access.bearers import Bearers
 from moorage.access.call import Limits, Result, Services
 from moorage.access.credentials import AccessKey, Credentials
@@ -43,7 +42,6 @@ from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
-from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.targets import TargetMisconfigured
@@ -52,7 +50,6 @@ from moorage.registry.upstream.cache import PullThrough
 from moorage.registry.upstream.client import UpstreamClient
 from moorage.registry.upstream.sources import Sources
 from moorage.remote.addresses import Allowed
-from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 from moorage.server.audit import Audit
 from moorage.server.listeners import Listeners, Server, bind
@@ -61,14 +58,15 @@ from moorage.server.outgoing import Outgoing
 from moorage.server.pipeline import Identification, Pipeline
 from moorage.server.protocol import Exchange, RegistryProtocol
 from moorage.server.sweeper import sweep
-from moorage.server.telemetry import Recorder
+from moorage.server.telemetry import Recorder, Traces
 from moorage.server.tls import look_for_changes, reload_all
+from moorage.server.tracing.opening import open_parts
+from moorage.server.tracing.parts import UNTRACED, Parts
 from moorage.store.blobs.disk import DiskBlobs
 from moorage.store.blobs.tiered import TieredBlobs
 from moorage.store.db.api import Database
 from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
-from moorage.store.jobs.queue import Jobs
 
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
@@ -89,7 +87,7 @@ class Installation:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, port: int | None, secure_port: int | None = None
+    settings: Settings, port: int | None, secure_port: int | None = None, parts: Parts = UNTRACED
 ) -> AsyncIterator[Installation]:
     """Open the data directory, made and filled at the first start. The ports are where clients will find us.
 
@@ -98,7 +96,7 @@ async def opened(
     organization = read_organization(settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     root = _root_key(settings)
-    db = await connect(f"sqlite:///{settings.database.resolve()}", Statements.discover())
+    db = parts.database(await connect(f"sqlite:///{settings.database.resolve()}", Statements.discover()))
     cores = len(os.sched_getaffinity(0))
     waiting = ThreadPoolExecutor(4 * cores + 8, thread_name_prefix="wait")
     # One more than cores, since sealing writes: 64 MiB by 8 uploads on 2 cores 715 MB/s, with 16 threads 570.
@@ -106,11 +104,13 @@ async def opened(
     memory = settings.memory_cache_bytes
     near = DiskBlobs(settings.data)
     tiered = TieredBlobs(near, DiskBlobs(settings.archive_data)) if settings.archive_data else None
-    blobs = SealedBlobs(tiered or near, OpenedBlobs(memory, memory // 2) if memory else None)
-    identity_providers = Egress(
+    blobs = parts.blobs(tiered or near, OpenedBlobs(memory, memory // 2) if memory else None)
+    identity_providers = parts.egress(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
-    sources = Sources(settings.upstream_reach, lambda rules: UpstreamClient(Egress(rules), system_clock))
+    sources = Sources(
+        settings.upstream_reach, lambda rules: UpstreamClient(parts.egress(rules), system_clock)
+    )
     upstreams = PullThrough(sources, imports_whole=settings.upstream_import == "whole")
     try:
         keys = Keyring(db, root, system_clock)
@@ -132,15 +132,15 @@ async def opened(
             epochs=epochs,
             sessions=Sessions(db, tokens, epochs, system_clock),
             endpoints=_endpoints(settings, db, epochs, default),
-            authorizer=Authorizer(StoredGrants(db, epochs, organization), epochs),
+            authorizer=parts.authorizer(StoredGrants(db, epochs, organization), epochs),
             usage=Usage(db),
             provider_keys=ProviderKeys(identity_providers, system_clock),
             process=process,
-            work=_work_in(waiting),
-            compute=_work_in(computing),
+            work=parts.work(_work_in(waiting)),
+            compute=parts.work(_work_in(computing)),
             tiers=tiered,
             replicated_settings=settings.replication_settings,
-            jobs=Jobs(process),
+            jobs=parts.jobs(process),
             upstreams=upstreams,
         )
         yield Installation(settings, services, credentials, default, created)
@@ -151,6 +151,7 @@ async def opened(
         blobs.close()
         await identity_providers.close()
         await db.close()
+        await parts.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,23 +190,25 @@ async def opened_beside(settings: Settings) -> AsyncIterator[Beside]:
 async def serve(settings: Settings, announce: Callable[[Installation, Listeners], None]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs. SIGHUP reads the certificates again.
 
-    `announce` is called when the ports are open, and keeps what was created. Raise `CertificatesRefused` too.
+    `announce` is called when the ports are open, and keeps what was created. Raise `CertificatesRefused` and
+    `InvalidSettings` too.
     """
+    parts = open_parts(settings.otlp_endpoint, os.environ)
     listeners = bind(settings)
-    async with opened(settings, listeners.port, listeners.secure_port) as installation:
+    async with opened(settings, listeners.port, listeners.secure_port, parts) as installation:
         announce(installation, listeners)
         if installation.created is not None:
             await installation.credentials.claimed()
-        services, delivery = installation.services, open_delivery(settings)
+        services, delivery = installation.services, open_delivery(settings, parts)
         await delivery.begin(services)
         loop = asyncio.get_running_loop()
         loaded = loop.run_in_executor(None, load_the_rest)
-        application = Application(installation, loaded)
+        application = Application(installation, loaded, parts.requests)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         metrics = await _listen_for_metrics(application, services, settings)
         loop.add_signal_handler(signal.SIGHUP, reload_all, listeners.certificates)
         background = [
-            loop.create_task(_work(loaded, services, settings, delivery)),
+            loop.create_task(_work(loaded, services, settings, delivery, parts)),
             loop.create_task(sweep(server.server_state, loop)),
             loop.create_task(look_for_changes(listeners.certificates)),
             loop.create_task(application.audit.run()),
@@ -225,7 +228,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
             await images_job.write_pulls(installation.services)
 
 
-Work = Callable[[Services, Settings, Delivery], Awaitable[None]]
+Work = Callable[[Services, Settings, Delivery, Parts], Awaitable[None]]
 
 
 def load_the_rest() -> Work:
@@ -240,10 +243,10 @@ def load_the_rest() -> Work:
 
 
 async def _work(
-    loaded: asyncio.Future[Work], services: Services, settings: Settings, delivery: Delivery
+    loaded: asyncio.Future[Work], services: Services, settings: Settings, delivery: Delivery, parts: Parts
 ) -> None:
     work = await asyncio.shield(loaded)
-    await work(services, settings, delivery)
+    await work(services, settings, delivery, parts)
 
 
 def load_operations() -> tuple[ModuleType, ...]:
@@ -257,9 +260,12 @@ def load_operations() -> tuple[ModuleType, ...]:
 class Application:
     """ASGI, with the connection as an extension: bodies are received and blobs sent past the ASGI messages (D14)."""
 
-    def __init__(self, installation: Installation, loaded: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, installation: Installation, loaded: asyncio.Future[Any], traces: Traces | None = None
+    ) -> None:
         """`loaded` is done when all that answers AWS calls is registered."""
         services = installation.services
+        self._traces = traces
         self._recorder = Recorder(writes_lines=installation.settings.access_log)
         self.audit = _audit(installation)
         self.metrics = Metrics()
@@ -277,6 +283,7 @@ class Application:
             self.metrics,
             loaded,
             _rates(installation.settings),
+            traces,
         )
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)
@@ -295,6 +302,13 @@ class Application:
             arrival=exchange.arrival,
         )
         request_id = exchange.request_id.decode()
+        if self._traces is None:
+            await self._answer(exchange, request, request_id)
+            return
+        with self._traces.request(request, request_id):
+            await self._answer(exchange, request, request_id)
+
+    async def _answer(self, exchange: Exchange, request: Request, request_id: str) -> None:
         reply = await self._pipeline.answer(request, request_id)
         try:
             await exchange.respond(reply)
@@ -321,10 +335,10 @@ def read_organization(settings: Settings) -> Organization:
         raise InvalidSettings(str(error)) from None
 
 
-def open_delivery(settings: Settings) -> Delivery:
+def open_delivery(settings: Settings, parts: Parts = UNTRACED) -> Delivery:
     """Raise `InvalidSettings` for a target whose secret cannot be read."""
     try:
-        return Delivery.open(settings.event_targets)
+        return Delivery.open(settings.event_targets, parts.egress)
     except TargetMisconfigured as error:
         raise InvalidSettings(str(error)) from None
 

@@ -16,20 +16,25 @@ from moorage.registry.events.targets import MOST as MOST_TARGETS
 from moorage.registry.replication.job import Replicator
 from moorage.server import schedule
 from moorage.server.jobs import Handler, JobRunner
+from moorage.server.tracing.parts import UNTRACED, Parts
 
 
-async def work(services: Services, settings: Settings, delivery: Delivery) -> None:
+async def work(services: Services, settings: Settings, delivery: Delivery, parts: Parts = UNTRACED) -> None:
     """Until cancelled."""
-    replicator = Replicator(settings.replication_peers, settings.replication_tags, services.clock)
-    handlers = {
-        **schedule.HANDLERS,
-        **schedule.replication(replicator),
-        DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS),
-    }
+    replicator = Replicator(
+        settings.replication_peers, settings.replication_tags, services.clock, parts.peer_egress
+    )
+    handlers = parts.handlers(
+        {
+            **schedule.HANDLERS,
+            **schedule.replication(replicator),
+            DELIVERIES: Handler(delivery.run, at_once=MOST_TARGETS),
+        }
+    )
     subscribers = (*schedule.SUBSCRIBERS, delivery.take) if settings.event_targets else schedule.SUBSCRIBERS
     try:
         await asyncio.gather(
-            schedule.run_all(services),
+            schedule.run_all(services, parts.periodic(schedule.PERIODIC)),
             JobRunner(services, handlers).run(),
             Dispatcher(services, subscribers).run(),
             return_exceptions=True,

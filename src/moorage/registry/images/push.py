@@ -41,6 +41,8 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    repository: Repository
+    """As it is in the transaction: since the push began, it may have been made immutable."""
     image: int
     """Id of the row."""
     is_new: bool
@@ -93,7 +95,7 @@ async def push_image(
             moved = [
                 tag
                 for tag in tags
-                if await _set_tag(call, tx, repository, stored.image, digest, tag, strict=strict)
+                if await _set_tag(call, tx, stored, digest, tag, strict=strict)
             ]
             if call.limits.aws_quotas:
                 await _check_tag_quota(call, tx, repository, stored.image, tags)
@@ -135,22 +137,20 @@ async def store(
 
     `may_miss_references`: None is as the repository has it.
     """
-    await confirm(tx, repository)
-    may_miss = _may_miss_references(call, repository) if may_miss_references is None else may_miss_references
-    size = await _check_references(tx, repository, incoming.manifest, may_miss=may_miss)
-    stored = await _store(call, tx, repository, incoming, size, origin)
+    current = await confirm(tx, repository)
+    may_miss = _may_miss_references(call, current) if may_miss_references is None else may_miss_references
+    size = await _check_references(tx, current, incoming.manifest, may_miss=may_miss)
+    stored = await _store(call, tx, current, incoming, size, origin)
     if stored.is_new and call.limits.aws_quotas:
-        await _check_image_quota(call, tx, repository)
-    await _refer(tx, repository, stored.image, incoming.manifest)
+        await _check_image_quota(call, tx, current)
+    await _refer(tx, current, stored.image, incoming.manifest)
     return stored
 
 
-async def set_tag_if_free(
-    call: Call, tx: Transaction, repository: Repository, image: int, digest: Digest, tag: str
-) -> bool:
+async def set_tag_if_free(call: Call, tx: Transaction, stored: Stored, digest: Digest, tag: str) -> bool:
     """Point the tag at the image; False where it is protected and points elsewhere, and so stays."""
     try:
-        await _set_tag(call, tx, repository, image, digest, tag, strict=False)
+        await _set_tag(call, tx, stored, digest, tag, strict=False)
     except ImageTagAlreadyExists:
         return False
     return True
@@ -215,7 +215,7 @@ async def _store(
     restored = 0 if inserted else await tx.run("images.restore", {**key, "now": call.now})
     row = await tx.one("images.id_of", key)
     assert row is not None  # it was inserted or it was there
-    return Stored(row[0], bool(inserted), bool(restored))
+    return Stored(repository, row[0], bool(inserted), bool(restored))
 
 
 async def _refer(tx: Transaction, repository: Repository, image: int, manifest: Manifest) -> None:
@@ -233,9 +233,10 @@ async def _refer(tx: Transaction, repository: Repository, image: int, manifest: 
 
 
 async def _set_tag(
-    call: Call, tx: Transaction, repository: Repository, image: int, digest: Digest, tag: str, *, strict: bool
+    call: Call, tx: Transaction, stored: Stored, digest: Digest, tag: str, *, strict: bool
 ) -> bool:
     """2d. Return whether the tag points elsewhere than before."""
+    repository = stored.repository
     row: Values = {"repository": repository.id, "tag": tag}
     target = await tx.one("images.tag_target", row)
     is_protected = repository.mutability.protects(tag)
@@ -245,7 +246,7 @@ async def _set_tag(
     if is_same:
         return False
     statement = "images.insert_tag" if is_protected else "images.move_tag"
-    await tx.run(statement, {**row, "image": image, "now": call.now})
+    await tx.run(statement, {**row, "image": stored.image, "now": call.now})
     return True
 
 

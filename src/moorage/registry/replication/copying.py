@@ -206,7 +206,7 @@ async def _bring_one(copies: LayerCopies, way: Way, image: Image, tag: str) -> N
         )
         # It may have moved here meanwhile: the look and the setting are one transaction.
         if tag and await target_of(tx, way.source, tag) == digest:
-            await push.set_tag_if_free(way.there, tx, way.target, stored.image, digest, tag)
+            await push.set_tag_if_free(way.there, tx, stored, digest, tag)
         tx.changed(way.target.id)
 
 

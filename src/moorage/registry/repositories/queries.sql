@@ -3,9 +3,6 @@ SELECT id, account, region, name, created, mutability, mutability_filters, scan_
        domain, allow_missing_references
 FROM repositories WHERE account = :account AND region = :region AND name = :name
 
--- is_there: not deleted since it was read
-SELECT 1 FROM repositories WHERE id = :id AND name = :name
-
 -- by_names: those of the names that exist, in name order; at most the 100 a caller may name
 SELECT id, account, region, name, created, mutability, mutability_filters, scan_on_push, encryption_type, key_arn,
        domain, allow_missing_references

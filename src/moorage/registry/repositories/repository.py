@@ -65,10 +65,12 @@ async def find_by_id(reads: Reads, id_: int) -> Repository | None:
     return _repository(row) if row else None
 
 
-async def confirm(tx: Transaction, repository: Repository) -> None:
-    """It is still there, so that what is written now is not purged with what was deleted before."""
-    if not await tx.one("repositories.is_there", {"id": repository.id, "name": repository.name}):
+async def confirm(tx: Transaction, repository: Repository) -> Repository:
+    """It is still there, so that what is written now is not purged with what was deleted before. As it is now."""
+    current = await find_by_id(tx, repository.id)
+    if current is None:
         raise RepositoryNotFound(name=repository.name, registry_id=repository.registry.account)
+    return current
 
 
 async def find_all(call: Call, names: Sequence[str], account: str | None) -> list[Repository]:

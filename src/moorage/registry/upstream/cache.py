@@ -361,7 +361,7 @@ async def _store(
     async with call.db.transaction() as tx:
         stored = await push.store(call, tx, repository, incoming, origin="cache", may_miss_references=True)
         if wanted.tag is not None:
-            await push.set_tag_if_free(call, tx, repository, stored.image, incoming.digest, wanted.tag)
+            await push.set_tag_if_free(call, tx, stored, incoming.digest, wanted.tag)
             await _set_validated(tx, repository, wanted.tag, call.now)
         event = shapes.pulled_through(
             repository.registry, repository.name, rule.prefix, rule.url, wanted.tag, str(incoming.digest)

@@ -319,3 +319,19 @@ async def test_push_and_deletion_of_one_image_at_once_end_in_one_of_two_states(
         candidate = await registry.not_before(app, Digest.of(b"{}"))
         assert (candidate is None) == (image is not None)
         await push(registry, app, noted(1), "t")
+
+
+@in_memory
+async def test_a_push_that_began_while_tags_could_be_moved_does_not_move_one_that_is_immutable_since(
+    registry: MemoryRegistry,
+) -> None:
+    app = await filled(registry)
+    before = await push(registry, app, noted(1), "v1")  # `app` is as it was when the next push began
+
+    await repositories.set_mutability(registry.call, app, Mutability("IMMUTABLE", ()))
+    with pytest.raises(ImageTagAlreadyExists):
+        await push(registry, app, noted(2), "v1")
+
+    image = await find.by_tag(registry.db, app, "v1")
+    assert image is not None
+    assert image.digest == before.digest

@@ -51,7 +51,8 @@ async def find(call: Call, repository: Repository, digest: Digest) -> Layer:
     blob, domain, sha256, size, wrapped_key, not_before = row
     if not_before is None and await archived(call, repository, [digest]):
         raise BlobUnknown(digest=digest, name=repository.name)
-    await _renew(call, repository, [(digest, not_before)])
+    if await _renew(call, repository, [(digest, not_before)]):
+        raise BlobUnknown(digest=digest, name=repository.name)
     return Layer(digest, size, blob, domain, Digest.unpack(sha256), wrapped_key, not_before is not None)
 
 
@@ -60,8 +61,9 @@ async def sizes(call: Call, repository: Repository, digests: Sequence[Digest]) -
     rows = await call.db.all(
         "uploads.layers", {"repository": repository.id, "digests": [digest.packed for digest in digests]}
     )
-    await _renew(call, repository, [(Digest.unpack(packed), not_before) for packed, _, not_before in rows])
-    return {Digest.unpack(packed): size for packed, size, _ in rows}
+    asked = [(Digest.unpack(packed), not_before) for packed, _, not_before in rows]
+    gone = await _renew(call, repository, asked)
+    return {Digest.unpack(packed): size for packed, size, _ in rows if Digest.unpack(packed) not in gone}
 
 
 async def archived(call: Call, repository: Repository, digests: Sequence[Digest]) -> set[Digest]:
@@ -99,7 +101,8 @@ async def store(
 ) -> bool:
     """Name a durable blob and link it, in one transaction.
 
-    Return False if the domain had one of that digest already: then that is linked, and this file is doomed.
+    Return False if the domain had one of that digest already: then that is linked, and this file is doomed. The blob
+    itself may be it: whoever was cut off while this was committed does not know that it was.
     """
     sha256, *others = names
     async with call.db.transaction() as tx:
@@ -108,9 +111,9 @@ async def store(
         if existing is None:
             row: Values = {"id": blob, "domain": repository.domain, "digest": sha256.packed, "size": size}
             await tx.run("uploads.insert_blob", {**row, "wrapped_key": wrapped_key, "created": call.now})
-        else:
-            await tx.run("uploads.doom_file", {"blob": blob})
         stored: bytes = blob if existing is None else existing[0]
+        if stored != blob:
+            await tx.run("uploads.doom_file", {"blob": blob})
         for digest in (sha256, *others):
             await tx.run(
                 "uploads.insert_digest",
@@ -119,7 +122,7 @@ async def store(
             await _link(call, tx, repository, digest, stored)
         await tx.run("uploads.end", {"id": upload_id})
         tx.changed(repository.id)
-    return existing is None
+    return stored == blob
 
 
 async def holders(call: Call, repository: Repository, digest: Digest, source: str | None) -> list[Holder]:
@@ -190,8 +193,13 @@ async def _link(call: Call, tx: Transaction, repository: Repository, digest: Dig
     await tx.run("uploads.add_candidate", {**values, "not_before": call.now + call.limits.grace_us})
 
 
-async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]) -> None:
-    """Push candidates forward that were not pushed lately; layers in use cost no write."""
+async def _renew(
+    call: Call, repository: Repository, asked: Iterable[tuple[Digest, int | None]]
+) -> set[Digest]:
+    """Push candidates forward that were not pushed lately; layers in use cost no write.
+
+    Return those that were collected since they were read.
+    """
     grace = call.limits.grace_us
     horizon = call.now + grace
     stale = [
@@ -200,12 +208,13 @@ async def _renew(call: Call, repository: Repository, asked: Iterable[tuple[Diges
         if not_before is not None and not_before < horizon - min(RENEW_AFTER, grace // 2)
     ]
     if not stale:
-        return
+        return set()
+    packed = [digest.packed for digest in stale]
     async with call.db.transaction() as tx:
+        rows = await tx.all("uploads.layers", {"repository": repository.id, "digests": packed})
+        left = [digest for digest, *_ in rows]
         await tx.run(
             "uploads.add_candidate",
-            [
-                {"repository": repository.id, "digest": digest.packed, "not_before": horizon}
-                for digest in stale
-            ],
+            [{"repository": repository.id, "digest": digest, "not_before": horizon} for digest in left],
         )
+    return set(stale) - set(map(Digest.unpack, left))

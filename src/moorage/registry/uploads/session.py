@@ -165,7 +165,12 @@ async def drop(services: Services, upload: OpenUpload) -> None:
 
 @asynccontextmanager
 async def _at(call: Call, upload: OpenUpload, first: int | None) -> AsyncIterator[None]:
-    """Hold the session for one request, if it stands where the client thinks. What fails ends it."""
+    """Hold the session for one request, if it stands where the client thinks. What fails ends it.
+
+    Whoever found it may have waited since, while another request closed it.
+    """
+    if call.services.uploads.get(upload.id) is not upload:
+        raise UploadNotFound(f"Upload with id '{upload.id}' could not be found")
     received = upload.writer.received
     if upload.busy or (first is not None and first != received):
         raise RangeNotInOrder(first=received if first is None else first, expected=received)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
 from moorage.base.errors.layers import BlobUnknown, LayerReferenced
 from moorage.base.errors.ourselves import Corrupted
 from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.uploads import layers
+from moorage.registry.uploads.job import collect
 
 from ..memory import call_of, in_memory
 from ..registry import MemoryRegistry
+from ..straddling import TRANSACTION, straddle
 
 LAYER, DIGEST = b"0123456789", Digest.of(b"0123456789")
 
@@ -157,3 +162,30 @@ async def test_holders_are_tried_in_name_order_within_one_registry(registry: Mem
     assert [holder.repository for holder in found] == names[1 : layers.HOLDERS_TRIED + 1]
     assert await layers.holders(registry.call, foreign, DIGEST, None) == []
     assert await layers.holders(registry.call, target, DIGEST, "r00") == []
+
+
+@pytest.mark.parametrize("collected", [True, False])
+@in_memory
+async def test_who_asks_about_a_layer_while_it_is_collected_is_not_told_that_it_is_there(
+    registry: MemoryRegistry, collected: bool
+) -> None:
+    app = await registry.repository("app")
+    await registry.push_layer(app, LAYER)
+    registry.pass_time(25 * HOUR if collected else 23 * HOUR)
+
+    straddle(registry, TRANSACTION, partial(collect, registry.services))
+    sizes = await layers.sizes(registry.call, app, [DIGEST])
+
+    assert sizes == ({} if collected else {DIGEST: 10})
+    assert registry.count("candidates") == (0 if collected else 1)
+
+
+@in_memory
+async def test_find_of_a_layer_that_is_collected_meanwhile_is_unknown(registry: MemoryRegistry) -> None:
+    app = await registry.repository("app")
+    await registry.push_layer(app, LAYER)
+    registry.pass_time(25 * HOUR)
+
+    straddle(registry, TRANSACTION, partial(collect, registry.services))
+    with pytest.raises(BlobUnknown):
+        await layers.find(registry.call, app, DIGEST)

@@ -14,6 +14,7 @@ from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.keys.receiving import OpenUpload
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
+from moorage.registry.uploads import job as uploads_job
 from moorage.registry.uploads import session
 
 from ..memory import call_of, in_memory, with_limits
@@ -225,3 +226,43 @@ async def test_note_part_knows_a_short_part_only_by_the_next(
         session.note_part(upload, size, 5)
 
     assert (upload.parts, upload.has_short_part) == (len(sizes), is_short)
+
+
+@in_memory
+async def test_a_session_is_closed_once_and_what_it_stored_stays(registry: MemoryRegistry) -> None:
+    app, upload = await begun(registry, CONTENT)  # two requests have found it
+    digest = await session.finish(registry.call, app, upload, [Digest.of(CONTENT)])
+
+    with pytest.raises(UploadNotFound):
+        await session.finish(registry.call, app, upload, [Digest.of(CONTENT)])
+    await uploads_job.remove_doomed_files(registry.services)
+
+    assert await registry.pull_layer(app, digest) == CONTENT
+
+
+@in_memory
+async def test_a_session_that_was_dropped_meanwhile_takes_no_more(registry: MemoryRegistry) -> None:
+    _, upload = await begun(registry, CONTENT)
+    await session.drop(registry.services, upload)
+
+    with pytest.raises(UploadNotFound):
+        await session.append(registry.call, upload, once(CONTENT))
+
+
+@in_memory
+async def test_a_closing_that_was_cut_off_when_it_was_written_can_be_repeated(
+    registry: MemoryRegistry,
+) -> None:
+    app, upload = await begun(registry, CONTENT)
+    closing = asyncio.create_task(session.finish(registry.call, app, upload, [Digest.of(CONTENT)]))
+    while not registry.files.committed:
+        await asyncio.sleep(0)
+    closing.cancel()  # while its transaction is committed
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert registry.count("blobs") == 1
+
+    digest = await session.finish(registry.call, app, upload, [Digest.of(CONTENT)])
+    await uploads_job.remove_doomed_files(registry.services)
+
+    assert await registry.pull_layer(app, digest) == CONTENT

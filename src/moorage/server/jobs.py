@@ -34,6 +34,9 @@ class JobRunner:
         self._services = services
         self._handlers = dict(handlers)
         self._running: dict[asyncio.Task[None], Job] = {}
+        self._handled: set[int] = set()
+        """Ids of those whose handlers are at work. An end that is being written is none: the job may be claimed again
+        in the commit that writes it, and its number may be the next one's."""
 
     async def run(self) -> None:
         """Until cancelled: then what runs is cancelled too, and given back."""
@@ -64,8 +67,9 @@ class JobRunner:
                 job = await services.jobs.claim(services.db, kind, services.clock())
                 if job is None:
                     break
-                if any(job.id == running.id for running in self._running.values()):
+                if job.id in self._handled:
                     continue  # this process stood still for longer than its lease
+                self._handled.add(job.id)
                 task = asyncio.create_task(self._run(handler, job))
                 self._running[task] = job
                 task.add_done_callback(self._ended)
@@ -101,7 +105,7 @@ class JobRunner:
     async def _run(self, handler: Handler, job: Job) -> None:
         services = self._services
         try:
-            again = await handler.run(services, job)
+            again = await self._handle(handler, job)
         except asyncio.CancelledError:
             await services.jobs.release(services.db, job, services.clock())
             raise
@@ -109,6 +113,12 @@ class JobRunner:
             await self._failed(handler, job, error)
         else:
             await services.jobs.finish(services.db, job, again)
+
+    async def _handle(self, handler: Handler, job: Job) -> int | None:
+        try:
+            return await handler.run(self._services, job)
+        finally:
+            self._handled.discard(job.id)
 
     async def _failed(self, handler: Handler, job: Job, error: Exception) -> None:
         services = self._services

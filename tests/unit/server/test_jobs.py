@@ -175,3 +175,40 @@ async def test_jobs_of_a_kind_that_nobody_handles_stay(registry: MemoryRegistry)
     await JobRunner(registry.services, {}).run_due()
 
     assert registry.count("jobs") == 1
+
+
+@in_memory
+async def test_what_is_asked_for_again_while_it_ends_is_run_at_once(registry: MemoryRegistry) -> None:
+    counted = Counted()
+    runner = JobRunner(registry.services, {"count": Handler(counted, at_once=2)})
+    await put(registry, "a")
+    await runner._start({"count"})
+    await counted.began.wait()
+    await put(registry, "a")  # while it runs
+
+    counted.go_on.set()
+    await asyncio.sleep(0)  # its end is written in the commit in which it is claimed again
+    await runner._start({"count"})
+    await settle()
+    await runner.run_due()
+
+    assert counted.ended == ["a", "a"]
+    assert registry.count("jobs") == 0
+
+
+@in_memory
+async def test_a_job_with_the_number_of_one_that_just_ended_is_run_at_once(registry: MemoryRegistry) -> None:
+    one, other = Counted(), Counted()
+    other.go_on.set()
+    runner = JobRunner(registry.services, {"count": Handler(one), "other": Handler(other)})
+    await put(registry, "a")
+    await runner._start({"count"})
+    await one.began.wait()
+
+    one.go_on.set()  # its row goes in the commit that brings the next one
+    await asyncio.gather(put(registry, "b", kind="other"), runner._start({"other"}))
+    await settle()
+    await runner.run_due()
+
+    assert other.ended == ["b"]
+    assert registry.count("jobs") == 0

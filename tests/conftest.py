@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
 TOOLS = f"{Path(sys.executable).parent}:{CHECKOUT / '.cache' / 'bin'}:{os.environ['PATH']}:/usr/sbin:/sbin"
+OWN_MODELS = CHECKOUT / "src" / "moorage" / "aws" / "models"
 IN_CI = os.environ.get("CI") == "true"
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -50,6 +52,13 @@ def lacking(reason: str) -> None:
     if IN_CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def knowing_all_services() -> Any:
+    """A session of botocore that knows the models of Amazon's services and of our own."""
+    session = botocore.session.get_session()
+    session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
+    return session
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-import botocore.session
 from botocore.model import ServiceModel
 from botocore.serialize import create_serializer
 
+from ..conftest import knowing_all_services
 from ..wire.api.conftest import Key, Signing
 
 REGION = "us-east-1"
@@ -196,7 +196,7 @@ def door_of(host: str) -> Iterator[Door]:
 
 @cache
 def model_of(service: str) -> ServiceModel:
-    model: ServiceModel = botocore.session.get_session().get_service_model(service)
+    model: ServiceModel = knowing_all_services().get_service_model(service)
     return model
 
 

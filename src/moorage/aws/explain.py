@@ -3,7 +3,7 @@
 Decoding is msgspec's, in C; it knows types, lengths, ranges, enums and required members. Two things it does
 not know are done here: `pattern_check` looks at the patterns of what it accepted, and where it refused,
 `convert` walks the JSON once more, slowly, to answer as AWS does: first the types (`SerializationException`),
-then the constraints in the order of the model. ECR names the first failure, the other services all of them.
+then the constraints in the order of the model. ECR and our own service name the first failure, the others all of them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def refusal(service: str, found: list[Violation]) -> MoorageError:
 
 
 def _names_one(service: str) -> bool:
-    return service in ("ecr", "ecr-public")
+    return service in ("ecr", "ecr-public", "moorage")
 
 
 def _coral(violation: Violation) -> str:

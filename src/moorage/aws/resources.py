@@ -18,12 +18,16 @@ Resources = Callable[[Any, str, str], Sequence[str]]
 Context = Mapping[str, str | tuple[str, ...]]
 """Condition keys in lower case."""
 
+# Our own service is about the same registries and repositories as Amazon ECR's.
+_OF_REGISTRIES = ("ecr", "moorage")
+
 # These are authorized on `*`, whatever their members are called (service authorization reference, ecr).
 _REGISTRY_WIDE = frozenset(
     {
         "CreatePullThroughCacheRule",
         "CreateRepositoryCreationTemplate",
         "DeletePullThroughCacheRule",
+        "DeleteDefaultLifecyclePolicy",
         "DeleteRegistryPolicy",
         "DeleteRepositoryCreationTemplate",
         "DeleteSigningConfiguration",
@@ -34,12 +38,14 @@ _REGISTRY_WIDE = frozenset(
         "DescribeRepositoryCreationTemplates",
         "GetAccountSetting",
         "GetAuthorizationToken",
+        "GetDefaultLifecyclePolicy",
         "GetRegistryPolicy",
         "GetRegistryScanningConfiguration",
         "GetSigningConfiguration",
         "ListPullTimeUpdateExclusions",
         "ListReplicationBackfills",
         "PutAccountSetting",
+        "PutDefaultLifecyclePolicy",
         "PutRegistryPolicy",
         "PutRegistryScanningConfiguration",
         "PutReplicationConfiguration",
@@ -72,9 +78,9 @@ def resources_of(service: Service, name: str, request: type[Shape]) -> Resources
     if f"{service.name}:{name}" in DECIDE_THEMSELVES:
         return lambda r, account, region: ()
     members = request.__struct_fields__
-    if service.name == "ecr" and name in _REGISTRY_WIDE and "registry_id" in members:
+    if service.name in _OF_REGISTRIES and name in _REGISTRY_WIDE and "registry_id" in members:
         return _registry
-    if service.name.startswith("ecr") and name not in _REGISTRY_WIDE:
+    if service.name in (*_OF_REGISTRIES, "ecr-public") and name not in _REGISTRY_WIDE:
         if "repository_name" in members:
             return lambda r, account, region: (_repository(service, r, account, region, r.repository_name),)
         if "repository_names" in members:
@@ -97,8 +103,9 @@ def _registry(request: Any, account: str, region: str) -> tuple[str]:
 def _repository(service: Service, request: Any, account: str, region: str, name: str) -> str:
     """The ARN of a repository of the registry that the request names, else of the caller's."""
     owner = getattr(request, "registry_id", None) or account
-    place = region if service.name == "ecr" else ""  # Amazon ECR Public is one for the world
-    return f"arn:aws:{service.name}:{place}:{owner}:repository/{name}"
+    if service.name == "ecr-public":  # one for the world
+        return f"arn:aws:ecr-public::{owner}:repository/{name}"
+    return f"arn:aws:ecr:{region}:{owner}:repository/{name}"
 
 
 def _iam(name: str, members: tuple[str, ...]) -> Resources:

@@ -35,6 +35,13 @@ def _shell(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", choices=SHELLS, default="sh", help="Whose syntax to print. Default: sh.")
 
 
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--install", action="store_true", help="Put it where the AWS CLI and boto3 find it.")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="Where models are installed. Default: ~/.aws/models."
+    )
+
+
 def _new_account(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--account", dest="id", metavar="ID", help="Its 12-digit id; random without.")
 
@@ -280,6 +287,18 @@ COMMANDS = (
         "moorage env --shell fish | source\n"
         "moorage env --shell powershell | Out-String | Invoke-Expression",
         (_WHERE, _shell, _json),
+    ),
+    Command(
+        "model",
+        "model",
+        "teach the AWS CLI and boto3 Moorage's own operations",
+        "Print the description of what Moorage does and Amazon ECR does not, in the form in which the AWS CLI and\n"
+        "boto3 have their services; --install puts it where they find it. Then `aws moorage help` lists the\n"
+        "operations.",
+        "moorage model --install\n"
+        "moorage model --install --folder /usr/share/aws/models\n"
+        "moorage model > service-2.json",
+        (_model, _json),
     ),
     Command(
         "login",

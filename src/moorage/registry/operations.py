@@ -4,6 +4,9 @@ from moorage.registry.account import operations as account
 from moorage.registry.account import settings_operations as account_settings
 from moorage.registry.audit import operations as audit
 from moorage.registry.images import operations as images
+from moorage.registry.lifecycle import default_operations as lifecycle_defaults
+from moorage.registry.lifecycle import explanation_operations as lifecycle_explanations
+from moorage.registry.lifecycle import keeping_operations as lifecycle_keeping
 from moorage.registry.lifecycle import operations as lifecycle
 from moorage.registry.replication import operations as replication
 from moorage.registry.repositories import operations as repositories
@@ -19,6 +22,9 @@ MODULES = (
     audit,
     images,
     lifecycle,
+    lifecycle_defaults,
+    lifecycle_explanations,
+    lifecycle_keeping,
     replication,
     repositories,
     scanning,

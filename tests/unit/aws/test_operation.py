@@ -12,6 +12,7 @@ from moorage.aws import operation as module
 from moorage.aws.operation import Operation, find_operation, operation, refusal
 from moorage.aws.resources import _REGISTRY_WIDE
 from moorage.aws.shapes import SERVICES, Shape, load
+from moorage.aws.shapes import moorage as own
 from moorage.aws.shapes.ecr import (
     DescribeRegistryRequest,
     DescribeRegistryResponse,
@@ -21,6 +22,7 @@ from moorage.aws.shapes.ecr import (
 from moorage.base.errors.requests import UnknownOperation, UnsupportedOperation
 
 ECR = "AmazonEC2ContainerRegistry_V20150921"
+OWN = "Moorage_V20261124"
 PUBLIC = "SpencerFrontendService"
 
 
@@ -180,7 +182,22 @@ def test_contexts_have_the_tags_of_the_request_and_one_image_tag_each() -> None:
 
 
 def test_registry_wide_operations_when_listed_exist() -> None:
-    assert set(load("ecr").OPERATIONS) >= _REGISTRY_WIDE
+    assert {*load("ecr").OPERATIONS, *load("moorage").OPERATIONS} >= _REGISTRY_WIDE
+
+
+def test_resources_of_our_own_operations_are_those_of_amazon_ecr() -> None:
+    request = own.ExplainLifecyclePolicyRequest(repository_name="team/app")
+    foreign = own.GetDefaultLifecyclePolicyRequest(registry_id="210987654321")
+
+    assert find_operation(f"{OWN}.ExplainLifecyclePolicy").resources(request, "123456789012", "home-1") == (
+        "arn:aws:ecr:home-1:123456789012:repository/team/app",
+    )
+    default = find_operation(f"{OWN}.GetDefaultLifecyclePolicy")
+    assert default.resources(foreign, "210987654321", "home-1") == ("*",)
+    assert default.resources(foreign, "123456789012", "home-1") == (
+        "arn:aws:ecr:home-1:210987654321:registry",
+    )
+    assert default.action == "moorage:GetDefaultLifecyclePolicy"
 
 
 def test_action_when_it_differs_from_the_operation_is_from_the_table() -> None:

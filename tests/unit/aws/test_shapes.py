@@ -28,9 +28,9 @@ def _generator() -> Any:
 
 def test_generated_modules_when_rendered_again_are_the_same() -> None:
     for path, text in _generator().render().items():
-        noted = re.search(r"botocore (\S+);", path.read_text())
+        noted = re.search(r"botocore (\S+);|Moorage's own service", path.read_text())
         assert noted, path
-        if noted[1] != botocore.__version__:
+        if noted[1] not in (None, botocore.__version__):
             pytest.skip(f"made with botocore {noted[1]}")
         assert path.read_text() == text, f"{path.name}: run `make shapes`"
 

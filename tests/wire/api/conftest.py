@@ -26,6 +26,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from ...conftest import knowing_all_services
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -38,6 +40,11 @@ ALWAYS_THERE = {
     "BatchDeleteImage": ("imageIds", "failures"),
     "BatchGetImage": ("images", "failures"),
     "BatchGetRepositoryScanningConfiguration": ("scanningConfigurations", "failures"),
+    "ExplainLifecyclePolicy": ("explanations", "summary"),
+    "GetLifecyclePolicyRun": ("status",),
+    "ListDeletedImages": ("deletedImages",),
+    "ListImageUses": ("imageUses",),
+    "RestoreDeletedImages": ("restoredImages", "failures"),
     "DescribeImageSigningStatus": ("signingStatuses",),
     "DescribeImageReplicationStatus": ("repositoryName", "imageId", "replicationStatuses"),
     "DescribeImages": ("imageDetails",),
@@ -209,6 +216,11 @@ class Api:
     @property
     def iam(self) -> Any:
         return self.client("iam")
+
+    @property
+    def moorage(self) -> Any:
+        """Our own operations."""
+        return self.client("moorage")
 
     @property
     def registry_host(self) -> str:
@@ -449,10 +461,9 @@ def value_of(element: Any, shape: Any, path: str) -> Any:
 # Fixtures
 
 
-@pytest.fixture(scope="session")
-def clients(server: Any) -> Callable[[Key, str, str], Any]:
+def clients_of(server: Any) -> Callable[[Key, str, str], Any]:
     """Makers of boto3 clients, without retries; a client is kept for the session."""
-    session = boto3.Session()
+    session = boto3.Session(botocore_session=knowing_all_services())
     made: dict[tuple[str, str, str], Any] = {}
 
     def client(key: Key, region: str, service: str) -> Any:
@@ -473,9 +484,14 @@ def clients(server: Any) -> Callable[[Key, str, str], Any]:
 
 
 @pytest.fixture(scope="session")
+def clients(server: Any) -> Callable[[Key, str, str], Any]:
+    return clients_of(server)
+
+
+@pytest.fixture(scope="session")
 def root(server: Any, clients: Any) -> Api:
     """The default account in the default region."""
-    return _api(server, clients, server.data / "credentials", "us-east-1")
+    return root_of(server, clients)
 
 
 @pytest.fixture(scope="session")
@@ -504,6 +520,10 @@ def app(api: Api) -> str:
     name = api.repository("team/app")
     api.layer(name)
     return name
+
+
+def root_of(server: Any, clients: Any) -> Api:
+    return _api(server, clients, server.data / "credentials", "us-east-1")
 
 
 def _api(server: Any, clients: Any, credentials: Path, region: str) -> Api:

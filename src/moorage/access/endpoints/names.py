@@ -5,10 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 
-CARRIED = ("ec2", "ecr.api", "ecr.dkr", "iam", "kms", "sts")
+CARRIED = ("ec2", "ecr.api", "ecr.dkr", "iam", "kms", "secretsmanager", "sts")
 """The services that an endpoint can be for. ECR Public is not among them (ECR user guide)."""
 
-OF_CALLS = {"ec2": "ec2", "ecr": "ecr.api", "iam": "iam", "kms": "kms", "sts": "sts"}
+OF_CALLS = {
+    "ec2": "ec2",
+    "ecr": "ecr.api",
+    "iam": "iam",
+    "kms": "kms",
+    "moorage": "ecr.api",  # about the same repositories; no endpoint of AWS is called so
+    "secretsmanager": "secretsmanager",
+    "sts": "sts",
+}
 """Which of them a call is for, by the service that it is signed for."""
 
 _ID = re.compile(r"vpce-[0-9a-f]{17}")

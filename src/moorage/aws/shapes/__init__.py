@@ -1,4 +1,4 @@
-"""The shapes of the AWS services that Moorage speaks, one generated module a service.
+"""The shapes of the AWS services that Moorage speaks, and of its own; one generated module a service.
 
 Attributes are snake_case, wire names are AWS's. An optional member that is None is absent on the wire, both ways; a
 list that a client iterates is set to `[]` to be sent though empty. Blobs are `bytes`, timestamps are `float` seconds.
@@ -55,6 +55,7 @@ SERVICES: dict[str, Service] = {
         Service("ecr-public", "json", "2020-10-30", target="SpencerFrontendService"),
         Service("iam", "query", "2010-05-08", namespace="https://iam.amazonaws.com/doc/2010-05-08/"),
         Service("kms", "json", "2014-11-01", target="TrentService"),
+        Service("moorage", "json", "2026-11-24", target="Moorage_V20261124"),
         Service("secretsmanager", "json", "2017-10-17", target="secretsmanager"),
         Service("sts", "query", "2011-06-15", namespace="https://sts.amazonaws.com/doc/2011-06-15/"),
     )

@@ -1,4 +1,4 @@
-"""Lifecycle policies and their previews."""
+"""Lifecycle policies, their previews and runs, and images in use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ class LifecyclePolicyNotFound(MoorageError):
     template = (
         "Lifecycle policy does not exist for the repository with name '{name}' in the registry with id "
         "'{registry_id}'"
+    )
+
+
+class DefaultLifecyclePolicyNotFound(MoorageError):
+    template = "There is no default lifecycle policy in the registry with id '{registry_id}'"
+
+
+class LifecyclePolicyRunNotFound(MoorageError):
+    template = (
+        "No lifecycle policy was applied yet to the repository with name '{name}' in the registry with id "
+        "'{registry_id}'"
+    )
+
+
+class ImageUseNotFound(MoorageError):
+    template = (
+        "The image with digest '{digest}' in the repository with name '{name}' in the registry with id "
+        "'{registry_id}' is not registered as in use by '{consumer}'"
     )
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.base.digest import Digest
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.images import ImageNotFound
 from moorage.base.errors.layers import InvalidDigest
+from moorage.base.errors.requests import InvalidParameter
 from moorage.base.names import is_tag
 from moorage.registry.images import find
 from moorage.registry.images.find import Image
@@ -67,3 +70,17 @@ async def identify(
     if image is None:
         return NOT_FOUND
     return _MISMATCH if wanted is not None and image.digest != wanted else image
+
+
+def refusal(
+    repository: Repository, digest: str | None, tag: str | None, failure: Failure, at: str
+) -> MoorageError:
+    """The same for operations on single images, which know no partial failure; `at` names the member."""
+    if failure.code in ("ImageNotFound", "ImageTagDoesNotMatchDigest"):
+        return ImageNotFound(
+            digest=digest or "null",
+            tag=tag or "null",
+            name=repository.name,
+            registry_id=repository.registry.account,
+        )
+    return InvalidParameter(at=at, constraint=failure.reason)

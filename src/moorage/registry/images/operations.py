@@ -37,7 +37,6 @@ from moorage.base.digest import Digest
 from moorage.base.errors.images import (
     ImageAlreadyExists,
     ImageDigestDoesNotMatch,
-    ImageNotFound,
     ManifestInvalid,
 )
 from moorage.base.errors.layers import InvalidDigest
@@ -48,7 +47,7 @@ from moorage.registry.images import delete as deletes
 from moorage.registry.images import find, referrers
 from moorage.registry.images.bring import bring
 from moorage.registry.images.find import Image
-from moorage.registry.images.identify import Failure, identify
+from moorage.registry.images.identify import Failure, identify, refusal
 from moorage.registry.images.push import push_image
 from moorage.registry.images.referrers import Referrer
 from moorage.registry.repositories import repository as repositories
@@ -248,21 +247,9 @@ async def _find_all(call: Call, repository: Repository, asked: Sequence[ImageIde
     for each in asked:  # at most 100
         image = await identify(call.db, repository, each.image_digest, each.image_tag)
         if isinstance(image, Failure):
-            raise _as_error(repository, each, image)
+            raise refusal(repository, each.image_digest, each.image_tag, image, "imageIds")
         found.setdefault(image.id, image)
     return await find.with_tags(call.db, list(found.values()))
-
-
-def _as_error(repository: Repository, asked: ImageIdentifier, failure: Failure) -> Exception:
-    """Operations on single images know no partial failure."""
-    if failure.code in ("ImageNotFound", "ImageTagDoesNotMatchDigest"):
-        return ImageNotFound(
-            digest=asked.image_digest or "null",
-            tag=asked.image_tag or "null",
-            name=repository.name,
-            registry_id=repository.registry.account,
-        )
-    return InvalidParameter(at="imageIds", constraint=failure.reason)
 
 
 async def _with_manifest(call: Call, repository: Repository, image: Image, tag: str | None) -> ImageShape:

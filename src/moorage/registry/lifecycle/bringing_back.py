@@ -1,8 +1,6 @@
-"""Bring back what a policy has taken: the job behind `moorage lifecycle undelete`."""
+"""Bring back what a policy has taken: at once, or by the job behind `moorage lifecycle undelete`."""
 
 from __future__ import annotations
-
-import msgspec
 
 from moorage.access.authorizer import Circumstances
 from moorage.access.call import Call, Services
@@ -11,9 +9,10 @@ from moorage.base.digest import Digest
 from moorage.base.http import Arrival
 from moorage.registry.images import find
 from moorage.registry.images.push import push_image
+from moorage.registry.lifecycle import erased
+from moorage.registry.lifecycle.erased import Manifest
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
-from moorage.store.db.api import Values
 from moorage.store.jobs.queue import Job
 
 BRING_BACK = "lifecycle.undelete"
@@ -25,28 +24,33 @@ def subject_of(repository: Repository, digest: Digest) -> str:
 
 
 async def bring_back(services: Services, job: Job) -> None:
-    """The manifest is pushed again, with those of its tags that nobody has set meanwhile."""
+    """Also when nobody waits for it any more."""
     number, _, text = job.subject.partition("/")
-    repository, digest = await repositories.find_by_id(services.db, int(number)), Digest.parse(text)
+    repository = await repositories.find_by_id(services.db, int(number))
     if repository is None:
         return
     now = services.clock()
-    key: Values = {"repository": repository.id, "digest": digest.packed}
-    row = await services.db.one("lifecycle.erased_image", {**key, "now": now})
-    if row is None:
-        return
-    media_type, tags, sealed = row
-    domain = await services.keys.domain_by_id(repository.domain)
-    content = services.keys.open_manifest(domain, repository.id, digest, sealed)
-    free = [
-        tag
-        for tag in msgspec.json.decode(tags, type=list[str])
-        if await find.by_tag(services.db, repository, tag) is None
-    ]
-    call = _call(services, repository, now)
-    await push_image(call, repository, content, media_type, free, algorithm=digest.algorithm)
-    async with services.db.transaction() as tx:
-        await tx.run("lifecycle.forget_erased", key)
+    kept = await erased.find(services.db, repository.id, Digest.parse(text), now)
+    if kept is not None:
+        await restore(_call(services, repository, now), repository, kept)
+
+
+async def restore(call: Call, repository: Repository, kept: Manifest) -> list[str]:
+    """The manifest is pushed again, with those of its tags that nobody has set meanwhile: return them.
+
+    Raises what a push raises: `LayersNotFound`, `ReferencedImagesNotFound` for children that are not back yet.
+    """
+    free = [tag for tag in kept.tags if await find.by_tag(call.db, repository, tag) is None]
+    content = await content_of(call, repository, kept)
+    await push_image(call, repository, content, kept.media_type, free, algorithm=kept.digest.algorithm)
+    async with call.db.transaction() as tx:
+        await tx.run("lifecycle.forget_erased", {"repository": repository.id, "digest": kept.digest.packed})
+    return free
+
+
+async def content_of(call: Call, repository: Repository, kept: Manifest) -> bytes:
+    domain = await call.keys.domain_by_id(repository.domain)
+    return call.keys.open_manifest(domain, repository.id, kept.digest, kept.sealed)
 
 
 def _call(services: Services, repository: Repository, now: int) -> Call:

@@ -6,7 +6,7 @@ The manifest is kept, sealed as it was, and the layers stay as long: bringing an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -54,13 +54,35 @@ async def keep(
     return now + max(window, services.limits.grace_us)
 
 
-async def page(reads: Reads, repository: Repository, after: Digest | None, now: int) -> list[Erased]:
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Of an erased image: what is needed to push it again."""
+
+    digest: Digest
+    media_type: str
+    tags: tuple[str, ...]
+    sealed: bytes = field(repr=False)
+
+
+async def find(reads: Reads, repository: int, digest: Digest, now: int) -> Manifest | None:
+    """None if it cannot be brought back, or not any more."""
+    values: Values = {"repository": repository, "digest": digest.packed, "now": now}
+    row = await reads.one("lifecycle.erased_image", values)
+    if row is None:
+        return None
+    media_type, tags, sealed = row
+    return Manifest(digest, media_type, msgspec.json.decode(tags, type=tuple[str, ...]), sealed)
+
+
+async def page(
+    reads: Reads, repository: Repository, after: Digest | None, now: int, limit: int = PAGE
+) -> list[Erased]:
     """By digest."""
     values: Values = {
         "repository": repository.id,
         "after": after.packed if after else b"",
         "now": now,
-        "limit": PAGE,
+        "limit": limit,
     }
     return [
         Erased(Digest.unpack(digest), media_type, msgspec.json.decode(tags, type=tuple[str, ...]), *rest)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from moorage.base.clock import HOUR
-from moorage.registry.lifecycle.policy import Action, Policy, Rule, matches
+from moorage.registry.lifecycle.policy import Action, Policy, Rule, StorageClass, matches
 
 DAY = 24 * HOUR
 Status = Literal["ACTIVE", "ARCHIVED", "ACTIVATING"]
@@ -79,17 +79,21 @@ class Evaluation:
         return tuple(decision for decision in self.decisions if decision.action is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A rule identifies an image: what it would do with it if no rule before it had settled that."""
+
+    rule: Rule
+    is_marking: bool
+    why: str
+
+
 def evaluate(images: Iterable[ImageFacts], policy: Policy, now: int) -> Evaluation:
     """The same whatever the order of `images`."""
     # 1
     known = sorted(images, key=lambda image: image.digest)
-    digests = {image.digest for image in known}
-    followers = {image.id for image in known if image.subject in digests}
-    taking_part = [image for image in known if image.id not in followers]
-    pools = {
-        "standard": _Pool.of(image for image in taking_part if image.status == "ACTIVE"),
-        "archive": _Pool.of(image for image in taking_part if image.status == "ARCHIVED"),
-    }
+    followers = _followers(known)
+    pools = _pools(known, followers)
     # 2
     settled: dict[int, Decision] = {}
     kept: dict[int, list[ImageFacts]] = {}
@@ -105,6 +109,37 @@ def evaluate(images: Iterable[ImageFacts], policy: Policy, now: int) -> Evaluati
         if newest
     }
     return Evaluation(tuple(decisions), counted)
+
+
+def sightings(images: Iterable[ImageFacts], policy: Policy, now: int) -> Mapping[int, list[Sighting]]:
+    """By id of an image, all rules that identify it, in order of priority: the first is the one that settles it."""
+    known = sorted(images, key=lambda image: image.digest)
+    pools = _pools(known, _followers(known))
+    found: dict[int, list[Sighting]] = {}
+    for rule in policy.rules:
+        if rule.takes_tags:
+            continue
+        is_marked, pool = _marking(rule, now), pools[rule.storage_class]
+        marked = Sighting(rule, True, _why_it_goes(rule))
+        unmarked = Sighting(rule, False, _why_it_stays(rule))
+        for rank, at in enumerate(pool.identified(rule), 1):
+            image = pool.images[at]
+            found.setdefault(image.id, []).append(marked if is_marked(image, rank) else unmarked)
+    return found
+
+
+def _followers(known: Sequence[ImageFacts]) -> set[int]:
+    """Ids of those that refer to another that is here."""
+    digests = {image.digest for image in known}
+    return {image.id for image in known if image.subject in digests}
+
+
+def _pools(known: Sequence[ImageFacts], followers: set[int]) -> Mapping[StorageClass, _Pool]:
+    taking_part = [image for image in known if image.id not in followers]
+    return {
+        "standard": _Pool.of(image for image in taking_part if image.status == "ACTIVE"),
+        "archive": _Pool.of(image for image in taking_part if image.status == "ARCHIVED"),
+    }
 
 
 def without_waiting(evaluation: Evaluation) -> list[Decision]:

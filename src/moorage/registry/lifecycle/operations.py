@@ -29,11 +29,10 @@ from moorage.aws.shapes.ecr import (
 )
 from moorage.base.clock import wire_seconds
 from moorage.base.digest import Digest
-from moorage.base.errors.error import MoorageError
-from moorage.base.errors.images import ImageNotFound, ImageStorageClassUpdateNotSupported
+from moorage.base.errors.images import ImageStorageClassUpdateNotSupported
 from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images import archive, find
-from moorage.registry.images.identify import Failure, identify
+from moorage.registry.images.identify import Failure, identify, refusal
 from moorage.registry.lifecycle import preview as previews
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.preview import Preview, Result
@@ -137,7 +136,7 @@ async def update_image_storage_class(
     async with call.db.transaction() as tx:
         found = await identify(tx, repository, asked.image_digest, asked.image_tag)
         if isinstance(found, Failure):
-            raise _as_error(repository, asked, found)
+            raise refusal(repository, asked.image_digest, asked.image_tag, found, "imageId")
         if request.target_storage_class == "ARCHIVE":
             await _archive(call, tx, repository, found)
         else:
@@ -164,17 +163,6 @@ async def _archive(call: Call, tx: Transaction, repository: Repository, image: f
 async def _restore(call: Call, tx: Transaction, repository: Repository, image: find.Image) -> None:
     if not await archive.restore(call.services, tx, repository, image, call.now):
         raise ImageStorageClassUpdateNotSupported(reason=f"The image is {image.status}.")
-
-
-def _as_error(repository: Repository, asked: ImageIdentifier, failure: Failure) -> MoorageError:
-    if failure.code in ("ImageNotFound", "ImageTagDoesNotMatchDigest"):
-        return ImageNotFound(
-            digest=asked.image_digest or "null",
-            tag=asked.image_tag or "null",
-            name=repository.name,
-            registry_id=repository.registry.account,
-        )
-    return InvalidParameter(at="imageId", constraint=failure.reason)
 
 
 class _ByPosition(msgspec.Struct, array_like=True):

@@ -129,6 +129,20 @@ WHERE repository = :repository AND digest >= :digest AND (digest > :digest OR co
   AND COALESCE(until, :now) >= :now
 ORDER BY digest, consumer LIMIT :limit
 
+-- uses_page: the same of one consumer or all, up to a digest
+SELECT digest, consumer, since, until FROM image_uses
+WHERE repository = :repository AND digest >= :digest AND (digest > :digest OR consumer > :consumer)
+  AND digest <= :last AND (consumer = :wanted OR :wanted = '')
+  AND COALESCE(until, :now) >= :now
+ORDER BY digest, consumer LIMIT :limit
+
+-- use: since when a consumer runs an image, and until when
+SELECT since, until FROM image_uses
+WHERE repository = :repository AND digest = :digest AND consumer = :consumer AND COALESCE(until, :now) >= :now
+
+-- count_uses: how many have registered an image
+SELECT COUNT(*) FROM image_uses WHERE repository = :repository AND digest = :digest
+
 -- used_among: which of the digests somebody runs
 SELECT DISTINCT digest FROM image_uses
 WHERE repository = :repository AND digest IN :digests AND COALESCE(until, :now) >= :now ORDER BY digest LIMIT 10000

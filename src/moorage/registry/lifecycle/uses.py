@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moorage.base.digest import Digest
+from moorage.base.errors.images import LimitExceeded
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Reads, Transaction, Values
 
 PAGE = 1_000
+CONSUMERS_MAX = 1_000
+"""Of one image; who evaluates a policy reads them all."""
+
+_LAST = b"\xff" * 65  # no packed digest comes after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,54 @@ class Use:
 async def protect(
     tx: Transaction, repository: Repository, digest: Digest, consumer: str, now: int, until: int | None
 ) -> None:
-    """Again, it has another end."""
+    """Again, it has another end. Raise `LimitExceeded`."""
     values: Values = {"repository": repository.id, "digest": digest.packed, "consumer": consumer}
     await tx.run("lifecycle.protect", {**values, "now": now, "until": until})
+    row = await tx.one("lifecycle.count_uses", {"repository": repository.id, "digest": digest.packed})
+    if row is not None and row[0] > CONSUMERS_MAX:
+        raise LimitExceeded(f"An image can be registered as in use by at most {CONSUMERS_MAX} consumers")
 
 
 async def unprotect(tx: Transaction, repository: Repository, digest: Digest, consumer: str) -> bool:
     """False if it was not."""
     values: Values = {"repository": repository.id, "digest": digest.packed, "consumer": consumer}
     return bool(await tx.run("lifecycle.unprotect", values))
+
+
+async def find(reads: Reads, repository: Repository, digest: Digest, consumer: str, now: int) -> Use | None:
+    """None also for one that is over."""
+    row = await reads.one(
+        "lifecycle.use",
+        {"repository": repository.id, "digest": digest.packed, "consumer": consumer, "now": now},
+    )
+    return Use(digest, consumer, *row) if row else None
+
+
+async def page(
+    reads: Reads,
+    repository: Repository,
+    after: tuple[bytes, str] | None,
+    limit: int,
+    now: int,
+    *,
+    consumer: str = "",
+    digest: Digest | None = None,
+) -> list[Use]:
+    """By digest (packed) and consumer, from after such a pair; of one consumer or one image only, if given."""
+    first, last = (digest.packed, digest.packed) if digest else (b"", _LAST)
+    rows = await reads.all(
+        "lifecycle.uses_page",
+        {
+            "repository": repository.id,
+            "digest": after[0] if after else first,
+            "consumer": after[1] if after else "",
+            "last": last,
+            "wanted": consumer,
+            "now": now,
+            "limit": limit,
+        },
+    )
+    return [Use(Digest.unpack(packed), *rest) for packed, *rest in rows]
 
 
 async def uses_of(reads: Reads, repository: int, now: int) -> list[Use]:

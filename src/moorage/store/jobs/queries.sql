@@ -53,6 +53,10 @@ WHERE id = :id AND lease = :process AND asked = :asked
 SELECT id, kind, subject, created, due, attempts, lease, failed, error, done, total, note
 FROM jobs WHERE id > :after ORDER BY id LIMIT :limit
 
+-- find: a job, by what it is about
+SELECT id, kind, subject, created, due, attempts, lease, failed, error, done, total, note
+FROM jobs WHERE kind = :kind AND subject = :subject LIMIT 1
+
 -- retry: at once, from the first attempt on
 UPDATE jobs SET due = :now, attempts = 0, failed = NULL WHERE id = :id AND lease IS NULL
 

@@ -169,6 +169,11 @@ async def page(reads: Reads, after: int, limit: int) -> list[Listed]:
     return [_listed(row) for row in await reads.all("jobs.page", {"after": after, "limit": limit})]
 
 
+async def find(reads: Reads, kind: str, subject: str) -> Listed | None:
+    row = await reads.one("jobs.find", {"kind": kind, "subject": subject})
+    return _listed(row) if row is not None else None
+
+
 async def counts(reads: Reads) -> dict[tuple[str, State], int]:
     """How many jobs there are of each kind in each state."""
     return {(kind, state): count for kind, state, count in await reads.all("jobs.counts")}

@@ -7,7 +7,9 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from ..conftest import Run, Server, ecr_password, running
+from ..conftest import Run, Server, ecr_password, plain_environment, running
 from .collector import Collector, Seen, collecting
+from .conftest import NAME, Images, Suite, daemon
 from .loopback import say
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -333,3 +336,85 @@ def test_a_protocol_that_is_not_spoken_is_an_error_at_the_start(tmp_path: Path, 
 
     assert "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'" in said
     assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def docker_traces(
+    suite: Suite, images: Images, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collector]:
+    """What a collector has after `docker push` and `docker pull`."""
+    folder = tmp_path_factory.mktemp("docker")
+    with collecting() as collector:
+        with running(folder, "--otlp-endpoint", collector.url) as server:
+            server.client("ecr").create_repository(repositoryName="busybox")
+            _push_and_pull(suite, images, folder, f"{NAME}:{server.port}", ecr_password(server.client("ecr")))
+        yield collector
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _push_and_pull(suite: Suite, images: Images, folder: Path, registry: str, password: str) -> None:
+    address = f"unix://{folder}/socket"
+    (folder / "daemon.json").write_text('{"features": {"containerd-snapshotter": true}}')
+    command = [
+        "dockerd",
+        f"--host={address}",
+        f"--data-root={folder}/engine",
+        f"--exec-root={folder}/exec",
+        f"--pidfile={folder}/pid",
+        f"--insecure-registry={registry}",
+        "--storage-driver=overlay2" if suite.name == "bookworm" else f"--config-file={folder}/daemon.json",
+        *("--bridge=none", "--ip-forward=false", "--ip6tables=false", "--iptables=false"),
+    ]
+    with daemon(suite, command, ready=["docker", "--host", address, "version"], log=folder / "log"):
+        reference = f"{registry}/busybox:1"
+        _docker(suite, folder, address, PUSH, "import", images.rootfs, reference)
+        login = ("login", "--username", "AWS", "--password-stdin", registry)
+        _docker(suite, folder, address, "", *login, input=password)
+        _docker(suite, folder, address, PUSH, "push", reference)
+        _docker(suite, folder, address, PULL, "rmi", "--force", reference)
+        _docker(suite, folder, address, PULL, "pull", reference)
+
+
+def _docker(suite: Suite, folder: Path, address: str, trace: str, *words: object, **options: Any) -> None:
+    """In a trace: the command hands it to the engine, and a new engine to the registry."""
+    configuration = folder / "config" / "config.json"
+    configuration.parent.mkdir(exist_ok=True)
+    known = json.loads(configuration.read_text()) if configuration.exists() else {}
+    known["HttpHeaders"] = {"traceparent": f"00-{trace}-{'a' * 16}-01"} if trace else {}
+    configuration.write_text(json.dumps(known))
+    subprocess.run(
+        suite.command("/usr/bin/docker", "--host", address, *words),
+        env=plain_environment() | {"DOCKER_CONFIG": str(configuration.parent), "HOME": str(folder)},
+        check=True,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def test_docker_push_and_pull_are_one_trace_each_where_docker_says_which(
+    suite: Suite, docker_traces: Collector
+) -> None:
+    if suite.name == "bookworm":
+        assert docker_traces.of_trace(PUSH) == []  # docker 20.10 tells nobody
+        return
+    pushed, pulled = (
+        [span.name for span in docker_traces.of_trace(trace) if span.kind == 2] for trace in (PUSH, PULL)
+    )
+    assert pushed.count("PUT /v2/{name}/blobs/uploads/{id}") == 2
+    assert pushed[-1] == "PUT /v2/{name}/manifests/{reference}"
+    assert pulled.count("GET /v2/{name}/blobs/{digest}") == 2
+    assert pulled.count("GET /v2/{name}/manifests/{reference}") == 1
+
+
+def test_each_request_of_docker_hangs_together(docker_traces: Collector) -> None:
+    spans = docker_traces.spans
+    [manifest] = docker_traces.named("PUT /v2/{name}/manifests/{reference}")
+    layers = docker_traces.named("PUT /v2/{name}/blobs/uploads/{id}")
+    sent = docker_traces.named("GET /v2/{name}/blobs/{digest}")
+
+    assert {"authorize", "transaction"} <= set(docker_traces.below(manifest))
+    assert all("store" in docker_traces.below(span) for span in layers)
+    assert all("send" in docker_traces.below(span) for span in sent)
+    requests = {span.id for span in spans if span.kind == 2}
+    assert {span.parent for span in spans if span.name in ("seal", "store", "send")} <= requests

@@ -29,6 +29,7 @@ from opentelemetry.trace import (
 from moorage.access.downloads import PREFIX
 from moorage.base.errors.error import MoorageError
 from moorage.base.http import BlobBody, Reply, Request
+from moorage.oci.routes import find_route
 from moorage.server.audit import Seen
 from moorage.server.telemetry import without_token
 from moorage.server.tracing.inside import SEALING, Sealing
@@ -132,13 +133,21 @@ def _context_of(header: str | None) -> Context:
 def _name_and_route(request: Request, seen: Seen) -> tuple[str, str]:
     if seen.operation is not None:
         return f"{seen.operation.service.name} {seen.operation.name}", "/"
-    if seen.route is not None:
-        route = PATHS[seen.route.kind]
-        return f"{request.method} {route}", route
+    route = _route_of(request)
+    return f"{request.method} {route}".rstrip(), route
+
+
+def _route_of(request: Request) -> str:
+    """Also of what is refused before it is looked at, as each client's first question is."""
+    if request.path == "/":
+        return "/"
     if request.path.startswith(PREFIX):
-        route = PREFIX + "{token}"
-        return f"{request.method} {route}", route
-    return request.method, ""
+        return PREFIX + "{token}"
+    try:
+        route, _ = find_route(request.method, request.raw_path.decode("latin-1"))
+    except MoorageError:
+        return ""
+    return PATHS[route.kind]
 
 
 def _attributes(

@@ -205,3 +205,22 @@ def test_requests_one_after_the_other_are_traces_of_their_own(traced: Traced) ->
 
     first, second = traced.spans
     assert first.context.trace_id != second.context.trace_id
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        ("/v2/app/manifests/1", "HEAD", "HEAD /v2/{name}/manifests/{reference}"),
+        ("/v2/", "GET", "GET /v2/"),
+        ("/", "POST", "POST /"),
+        ("/v2/app/nothing", "GET", "GET"),
+        ("/favicon.ico", "GET", "GET"),
+    ],
+)
+def test_what_is_refused_before_it_is_looked_at_is_called_by_its_path(
+    traced: Traced, path: str, method: str, name: str
+) -> None:
+    answer(traced, request(path, method), Seen(), Reply(401))
+
+    assert traced.names == [name]
+    assert "moorage.repository" not in traced.attributes(name)

@@ -95,6 +95,17 @@ def _share(metric: str, server: str, of: str, whole: str) -> Values:
     return values
 
 
+def _against(metric: str, server: str, busy: str, idle: str) -> Values:
+    """The case `busy` over the case `idle`."""
+
+    def values(samples: Sequence[Sample]) -> dict[str, float]:
+        quiet = spread(samples, idle, server, metric)
+        found = ((case, spread(samples, case, server, metric)) for case in cases(samples, busy))
+        return {case: value.median / quiet.median for case, value in found if value and quiet}
+
+    return values
+
+
 def _at(*labels: str, threads: str = "[18]") -> tuple[str, ...]:
     return tuple(f"{label}{threads}" for label in labels)
 
@@ -157,7 +168,13 @@ TARGETS = (
         1.5,
         False,
     ),
-    Target("events", "telling adds ≤ 5 % to a push", _value("%", "moorage", "image *, what telling adds"), 5, False),
+    Target(
+        "events",
+        "telling adds ≤ 5 % to a push",
+        _value("%", "moorage", "image *, what telling adds"),
+        5,
+        False,
+    ),
     Target("access", "a decision ≤ 50 µs", _value("µs", "moorage", "decision*"), 50, False),
     Target("access", "both questions, /v2/ ≤ 150 µs", _value("µs", "moorage", "*, /v2/"), 150, False),
     Target("access", "both questions, API ≤ 250 µs", _value("µs", "moorage", "*, API"), 250, False),
@@ -184,9 +201,23 @@ TARGETS = (
     ),
     Target(
         "lifecycle",
-        "p99 of pulls ≤ 25 ms while images expire",
-        _value("p99 ms", "moorage", "while *"),
+        "p99 of small requests ≤ 25 ms while images expire",
+        _value("p99 ms", "moorage", "small requests, while *"),
         25,
+        False,
+    ),
+    Target(
+        "lifecycle",
+        "p99 of pulls ≤ 2 × while images expire",
+        _against("p99 ms", "moorage", "pulls, while *", "pulls, idle"),
+        2,
+        False,
+    ),
+    Target(
+        "lifecycle",
+        "p99 of pushes ≤ 2 × while images expire",
+        _against("p99 ms", "moorage", "pushes, while *", "pushes, idle"),
+        2,
         False,
     ),
     Target(
@@ -201,6 +232,27 @@ TARGETS = (
         "what is cached ≤ 1.2 × a local pull",
         _ratio("ms", "moorage-through", "moorage", "pull, *"),
         1.2,
+        False,
+    ),
+    Target(
+        "pull-through",
+        "a layer that many miss is read upstream once",
+        _value("reads upstream", "moorage-through", "* miss *"),
+        1,
+        False,
+    ),
+    Target(
+        "pull-through",
+        "all have its first byte in ≤ 20 % of the time",
+        _value("first byte, % of the last", "moorage-through", "* miss *"),
+        20,
+        False,
+    ),
+    Target(
+        "pull-through",
+        "50 that miss it ≤ 150 MiB above idle",
+        _value("above idle MiB", "moorage-through", "* miss *"),
+        150,
         False,
     ),
 )

@@ -1,15 +1,17 @@
-"""What lifecycle policies cost: deciding about 100,000 images, and what pulls notice while thousands expire."""
+"""What lifecycle policies cost: deciding about 100,000 images; what pushes and pulls notice while thousands expire."""
 
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from bench.cases.small import measured, requests_of
 from bench.content import MIB, manifest
-from bench.lab import LAYERS, Image, Lab, Sample, refuse_errors
+from bench.images import at_once, percentile, pull, push
+from bench.lab import LAYERS, REPOSITORY, Lab, Sample, refuse_errors
 from bench.servers import MOORAGE, Running, ecr
 from moorage.registry.lifecycle.evaluate import DAY, ImageFacts, evaluate
 from moorage.registry.lifecycle.policy import Policy, parse
@@ -19,7 +21,8 @@ IMAGES = 100_000
 EXPIRING = 10_000
 FILL_CONNECTIONS = 16
 CONNECTIONS = 4
-SHARD = 0.5  # seconds of pulls for each measurement while images expire
+SHARD = 0.5  # seconds of small requests for each measurement
+AT_ONCE = 100  # images pushed or pulled for each measurement
 NOW = 20_000 * DAY
 
 
@@ -75,10 +78,22 @@ def _evaluated(images: Sequence[ImageFacts], policy: Policy) -> float:
 
 
 def _while_images_expire(lab: Lab, server: Running, count: int) -> Iterator[Sample]:
-    """The pulls are of another repository; those of this one wait for the same writes."""
-    image = lab.push_image(server, lab.maker.blobs(1 + LAYERS, MIB))
-    yield from _shard(lab, server, image, "before images expire", 0)
+    """Pushes and pulls are of another repository; the pushes wait for the same writes."""
+    blobs = lab.maker.blobs(1 + LAYERS, MIB)
+    wanted = requests_of(lab.push_image(server, blobs))
+    lab.put_manifests(server, REPOSITORY, [(manifest(blobs[0], blobs[1:]), "1")])
+    requests = [wanted["GET manifest by tag"], wanted["HEAD blob"]]
+    shards = (
+        lambda when, round_: measured(
+            lab, server, requests, CONNECTIONS, SHARD, f"small requests, {when}", round_
+        ),
+        partial(_images_timed, "pulls", partial(pull, server, REPOSITORY, blobs)),
+        partial(_images_timed, "pushes", partial(push, server, REPOSITORY)),
+    )
     _fill(lab, server, count)
+    for round_ in range(1 + ROUNDS):
+        samples = [sample for shard in shards for sample in shard("idle", round_)]
+        yield from samples if round_ else ()  # The first warms.
     client = ecr(server)
     keep_one = json.dumps({"rules": [_rule(1, tagStatus="any", countNumber=1)]})
     client.put_lifecycle_policy(repositoryName="expiring", lifecyclePolicyText=keep_one)
@@ -87,7 +102,10 @@ def _while_images_expire(lab: Lab, server: Running, count: int) -> Iterator[Samp
     job = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     began, round_ = time.monotonic(), 0
     while job.poll() is None:
-        yield from _shard(lab, server, image, f"while {count:,} images expire", round_)
+        for shard in shards:
+            samples = list(shard(f"while {count:,} images expire", round_))
+            if job.poll() is None:  # Else a part of it was idle.
+                yield from samples
         round_ += 1
     seconds = time.monotonic() - began
     assert job.returncode == 0
@@ -96,10 +114,10 @@ def _while_images_expire(lab: Lab, server: Running, count: int) -> Iterator[Samp
     yield Sample("expired", MOORAGE.name, 0, "images/s", count / seconds)
 
 
-def _shard(lab: Lab, server: Running, image: Image, case: str, round_: int) -> list[Sample]:
-    wanted = requests_of(image)
-    pulls = [wanted["GET manifest by tag"], wanted["HEAD blob"]]
-    return list(measured(lab, server, pulls, CONNECTIONS, SHARD, case, round_))
+def _images_timed(what: str, once: Callable[[], float], when: str, round_: int) -> Iterator[Sample]:
+    times = at_once(CONNECTIONS, AT_ONCE, once)
+    for metric, share in (("p50 ms", 0.5), ("p99 ms", 0.99)):
+        yield Sample(f"{what}, {when}", MOORAGE.name, round_, metric, percentile(times, share))
 
 
 def _fill(lab: Lab, server: Running, count: int) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 import botocore.session
 
-from bench.content import MANIFEST_TYPE, MIB, Blob, manifest
+from bench import processes
+from bench.content import MIB, Blob, manifest
+from bench.images import pull
 from bench.lab import LAYERS, REPOSITORY, Lab, Sample, refuse_errors
 from bench.servers import MOORAGE, Running, ecr, started
 
@@ -24,10 +26,11 @@ THROUGH = replace(
 ROUNDS = 5
 PULLS = 20
 READERS = 50
+MISSES = 3  # rounds
 
 
 def run(lab: Lab) -> Iterator[Sample]:
-    with started(MOORAGE, lab.work / "upstream") as upstream:
+    with started(replace(MOORAGE, arguments=("--access-log",)), lab.work / "upstream") as upstream:
         host = f"http://127.0.0.1:{upstream.port}"
         kind = replace(MOORAGE, arguments=("--upstream-hosts", host))
         with started(kind, lab.work / "through") as server:
@@ -44,29 +47,42 @@ def _pulls(lab: Lab, upstream: Running, server: Running) -> Iterator[Sample]:
         _push(lab, each, blobs)
     places = {THROUGH.name: f"up/{REPOSITORY}", MOORAGE.name: REPOSITORY}
     for name in places.values():
-        _pull(server, name, blobs)
+        pull(server, name, blobs)
     for round_ in range(lab.rounds(ROUNDS)):
         for column, name in places.items():
             lab.say(f"pull_through: pull from {name}, round {round_ + 1}")
-            took = median(_pull(server, name, blobs) for _ in range(PULLS))
+            took = median(pull(server, name, blobs) for _ in range(PULLS))
             yield Sample(f"pull, {LAYERS} × 1 MiB", column, round_, "ms", took)
 
 
 def _misses(lab: Lab, upstream: Running, server: Running) -> Iterator[Sample]:
-    """All ask for a layer that is not here yet. The first byte, the last one, and reads upstream."""
-    size = lab.large // 4
-    for round_ in range(min(lab.rounds(ROUNDS), 3)):
+    """All ask for a layer that is not here yet: it is read upstream once, and nobody waits for all of it."""
+    size = 64 * MIB if lab.quick else 1024 * MIB
+    case = f"{READERS} readers miss one layer of {size // MIB} MiB"
+    for round_ in range(min(lab.rounds(ROUNDS), MISSES)):
         lab.say(f"pull_through: {READERS} readers miss {size // MIB} MiB, round {round_ + 1}")
-        blobs = lab.maker.blobs(2, size)
-        _push(lab, upstream, blobs, f"miss-{round_}")
+        [config], [layer] = lab.maker.blobs(1, MIB), lab.maker.blobs(1, size)
+        _push(lab, upstream, [config, layer], f"miss-{round_}")
         _get(server, f"/v2/up/{REPOSITORY}/manifests/miss-{round_}", None)
-        path = f"/v2/up/{REPOSITORY}/blobs/{blobs[1].digest}"
-        get = partial(_get, server, path, threading.Barrier(READERS))
-        with ThreadPoolExecutor(READERS) as pool:
+        get = partial(_get, server, f"/v2/up/{REPOSITORY}/blobs/{layer.digest}", threading.Barrier(READERS))
+        idle = processes.memory(server.pid)
+        with processes.Watch(server.pid) as watch, ThreadPoolExecutor(READERS) as pool:
             times = [each.result() for each in [pool.submit(get) for _ in range(READERS)]]
-        case = f"{READERS} readers miss one layer of {size // MIB} MiB"
-        yield Sample(f"{case}, first byte of the last", THROUGH.name, round_, "ms", max(t[0] for t in times))
-        yield Sample(f"{case}, last byte", THROUGH.name, round_, "ms", max(t[1] for t in times))
+        first, last = max(time[0] for time in times), max(time[1] for time in times)
+        values = {
+            "first byte of the last, ms": first,
+            "last byte, ms": last,
+            "first byte, % of the last": first / last * 100,
+            "reads upstream": _reads(upstream, layer),
+            "above idle MiB": watch.peak.resident - idle.resident,
+        }
+        for metric, value in values.items():
+            yield Sample(case, THROUGH.name, round_, metric, value)
+
+
+def _reads(upstream: Running, layer: Blob) -> int:
+    """As its log has it."""
+    return upstream.data.with_suffix(".log").read_text().count(f"GET /v2/{REPOSITORY}/blobs/{layer.digest} ")
 
 
 def _rule(server: Running, upstream: Running, host: str) -> None:
@@ -99,21 +115,6 @@ def _push(lab: Lab, server: Running, blobs: list[Blob], tag: str = "1") -> None:
     lab.put_manifests(server, REPOSITORY, [(manifest(config, layers), tag)])
 
 
-def _pull(server: Running, name: str, blobs: list[Blob]) -> float:
-    """Milliseconds for the manifest by its tag and all that it names, on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    headers = {"Authorization": server.authorization, "Accept": MANIFEST_TYPE}
-    began = time.perf_counter()
-    for path in (f"/v2/{name}/manifests/1", *(f"/v2/{name}/blobs/{blob.digest}" for blob in blobs)):
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, (path, answer.status)
-    took = (time.perf_counter() - began) * 1_000
-    connection.close()
-    return took
-
-
 def _get(server: Running, path: str, together: threading.Barrier | None) -> tuple[float, float]:
     """Milliseconds to the first byte and to the last."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
@@ -126,7 +127,8 @@ def _get(server: Running, path: str, together: threading.Barrier | None) -> tupl
     assert answer.status == 200, (path, answer.status)
     answer.read(1)
     first = time.perf_counter() - began
-    while answer.read(MIB):
+    buffer = bytearray(MIB)
+    while answer.readinto(buffer):
         pass
     last = time.perf_counter() - began
     connection.close()

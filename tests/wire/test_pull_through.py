@@ -410,7 +410,7 @@ def test_who_may_not_import_or_create_gets_not_found_and_the_upstream_is_not_ask
 # Registries that mean no good, or cannot
 
 
-def test_the_first_byte_is_here_before_the_upstream_has_sent_the_last(
+def test_fifty_who_miss_one_layer_have_its_first_bytes_before_the_upstream_goes_on(
     ours: Door, bad: tuple[Bad, str]
 ) -> None:
     upstream, _ = bad
@@ -431,7 +431,7 @@ def test_the_first_byte_is_here_before_the_upstream_has_sent_the_last(
 
     upstream.answer = answer
     assert ours.get("/v2/bad/slow/manifests/1").status == 200
-    begun = threading.Barrier(20, action=everybody_has_begun.set)
+    begun = threading.Barrier(50, action=everybody_has_begun.set)
 
     def read(_: int) -> str:
         with ours.reading(f"/v2/bad/slow/blobs/{digest(layer)}") as answer:
@@ -439,8 +439,13 @@ def test_the_first_byte_is_here_before_the_upstream_has_sent_the_last(
             begun.wait(30)
             return digest(first + answer.read())
 
-    with ThreadPoolExecutor(20) as pool:
-        assert list(pool.map(read, range(20))) == [digest(layer)] * 20
+    with ThreadPoolExecutor(50) as pool:
+        got = list(pool.map(read, range(50)))
+
+    assert got == [digest(layer)] * 50
+    assert [each for each in upstream.asked if digest(layer) in each] == [
+        f"GET /v2/slow/blobs/{digest(layer)}"
+    ]
 
 
 def test_a_layer_that_is_another_one_is_never_whole(cache: Server, ours: Door, bad: tuple[Bad, str]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ...conftest import Need, Run, Server, ecr_password, running
+from ...conftest import Need, Run, Server, ecr_password, knowing_all_services, running
 
 SERVICE = "com.amazonaws.us-east-1.ecr.api"
 WRITTEN = "vpce-0a1b2c3d4e5f60718"
@@ -109,7 +109,7 @@ def inside(server: Server, lan: str) -> Callable[[str], Any]:
 
     def inside(service: str) -> Any:
         keys = server.client("sts")._request_signer._credentials
-        return boto3.client(
+        return boto3.Session(botocore_session=knowing_all_services()).client(
             service,
             endpoint_url=f"http://{lan}",
             region_name="us-east-1",
@@ -153,6 +153,47 @@ def test_a_listener_carries_a_service_from_when_it_has_an_endpoint(
 
     assert ec2.delete_vpc_endpoints(VpcEndpointIds=[id_])["Unsuccessful"] == []
     assert refused(inside("ecr").describe_repositories)[2] == REFUSED.format("ecr.api")
+
+
+def test_our_own_operations_come_by_the_endpoint_of_ecr(
+    server: Server, inside: Callable[[str], Any], request: pytest.FixtureRequest
+) -> None:
+    """They are about the same repositories; Amazon has no endpoint of that name."""
+    server.client("ecr").create_repository(repositoryName="own/app")
+    ask = inside("moorage").list_image_uses
+    assert refused(ask, repositoryName="own/app")[1:] == ("AccessDeniedException", REFUSED.format("ecr.api"))
+
+    request.getfixturevalue("made")
+
+    assert ask(repositoryName="own/app")["imageUses"] == []
+
+
+def test_the_policy_of_an_endpoint_speaks_of_our_own_operations(
+    server: Server, ec2: Any, made: str, inside: Callable[[str], Any]
+) -> None:
+    server.client("ecr").create_repository(repositoryName="own/narrow")
+    ask = inside("moorage").list_image_uses
+    ec2.modify_vpc_endpoint(VpcEndpointId=made, PolicyDocument=policy(statement("ecr:*")))
+    assert refused(ask, repositoryName="own/narrow")[1] == "AccessDeniedException"
+
+    both = policy(statement("ecr:*"), statement("moorage:List*"))
+    ec2.modify_vpc_endpoint(VpcEndpointId=made, PolicyDocument=both)
+
+    assert ask(repositoryName="own/narrow")["imageUses"] == []
+
+
+def test_secrets_come_by_an_endpoint_of_their_own(ec2: Any, made: str, inside: Callable[[str], Any]) -> None:
+    ask = inside("secretsmanager").list_secrets
+    assert refused(ask)[1:] == ("AccessDeniedException", REFUSED.format("secretsmanager"))
+    names = ec2.describe_vpc_endpoint_services()["ServiceNames"]
+    assert "com.amazonaws.us-east-1.secretsmanager" in names
+
+    id_ = ec2.create_vpc_endpoint(
+        VpcId="vpc-1", ServiceName="com.amazonaws.us-east-1.secretsmanager", SubnetIds=["lan"]
+    )["VpcEndpoint"]["VpcEndpointId"]
+
+    assert ask()["SecretList"] == []
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[id_])
 
 
 def test_the_registry_itself_is_another_service(

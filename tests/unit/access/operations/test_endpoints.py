@@ -392,7 +392,7 @@ async def test_services_are_those_of_the_region(registry: MemoryRegistry) -> Non
 
     assert one.service_names == [API]
     assert [detail.service_name for detail in one.service_details or ()] == [API]
-    assert len(every.service_names or ()) == 6
+    assert len(every.service_names or ()) == 7
     with pytest.raises(InvalidServiceName):
         await endpoints.describe_vpc_endpoint_services(
             call, ec2.DescribeVpcEndpointServicesRequest(service_names=["s3"])

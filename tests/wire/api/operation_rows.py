@@ -71,7 +71,7 @@ IN_FAILURES = "each repository that is not there is one of the failures of the a
 NO_ORGANIZATION_POLICY = "the policies of an organization about scanning belong to no operation here"
 OWN_SEAL = "secrets are sealed with the key of the registry: what cannot be opened is a broken server"
 ONLY_FEWER = "taking tags away cannot make them too many"
-OWN_REFERRERS = "the referrers of what was cached are those that are kept here"
+OWN_REFERRERS = "only for an image that came from an upstream registry, which nothing here is"
 NO_SUCH_SIZE = "only after more bytes than a layer may have (`limits.layer_bytes`)"
 TOO_FAST = (
     "ten would have to be in progress at once, and here they end before that (a test of backfills holds them)"

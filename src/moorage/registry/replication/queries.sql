@@ -47,11 +47,23 @@ SELECT COUNT(*) FROM replication_backfills WHERE account = :account AND region =
 -- failure_codes: why images of a backfill could not be brought
 SELECT DISTINCT failure FROM replication_results WHERE backfill = :id AND status = 'FAILED' ORDER BY failure LIMIT 100
 
--- existing: images pushed to a repository, an element for each tag and one for an untagged image; by (digest, tag)
+-- existing: images pushed to a repository or cached in it and whole, an element for each tag and one for an untagged
+-- image; by (digest, tag)
 SELECT i.digest, COALESCE(t.tag, ''), i.media_type, i.subject
 FROM images i LEFT JOIN tags t ON t.image = i.id
 WHERE i.repository = :repository AND i.digest >= :digest AND (i.digest > :digest OR COALESCE(t.tag, '') > :tag)
-  AND i.status = 'ACTIVE' AND i.origin = 'push'
+  AND i.status = 'ACTIVE' AND (i.origin = 'push' OR (
+      i.origin = 'cache'
+      AND NOT EXISTS (
+          SELECT 1 FROM image_blobs b
+          LEFT JOIN repository_blobs l ON l.repository = b.repository AND l.digest = b.digest
+          WHERE b.image = i.id AND l.digest IS NULL)
+      AND NOT EXISTS (
+          SELECT 1 FROM index_children c
+          LEFT JOIN images k ON k.repository = c.repository AND k.digest = c.child
+          LEFT JOIN image_blobs b ON b.image = k.id
+          LEFT JOIN repository_blobs l ON l.repository = b.repository AND l.digest = b.digest
+          WHERE c.image = i.id AND (k.id IS NULL OR (b.digest IS NOT NULL AND l.digest IS NULL)))))
 ORDER BY i.digest, COALESCE(t.tag, '') LIMIT :limit
 
 -- add_result: one that is to be brought

@@ -14,6 +14,7 @@ from moorage.base.digest import Digest
 from moorage.base.errors.upstream import UpstreamAccessDenied, UpstreamTooManyRequests, UpstreamUnavailable
 from moorage.registry.account import replicas
 from moorage.registry.images import delete, find
+from moorage.registry.replication import backfill
 from moorage.registry.replication.job import Replicator
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
@@ -39,6 +40,7 @@ async def run(registry: MemoryRegistry, after: int = imports.LINGER_US) -> None:
     handlers = {
         imports.KIND: Handler(imports.run, upstream_job.AT_ONCE),
         replicas.KIND: Handler(replicator.replicate),
+        backfill.KIND: Handler(replicator.backfill),
     }
     await JobRunner(registry.services, handlers).run_due()
 
@@ -375,6 +377,23 @@ async def test_a_replicated_copy_goes_no_further(registry: MemoryRegistry) -> No
 
     assert await image_at(registry, THERE, NAME, Digest.of(IMAGE)) is not None
     assert await image_at(registry, FURTHER, NAME, Digest.of(IMAGE)) is None
+
+
+@in_memory
+async def test_a_backfill_brings_what_was_cached_and_is_whole(registry: MemoryRegistry) -> None:
+    upstream, cache = await caching(registry)
+    has_index(upstream)
+    del upstream.manifests[str(Digest.of(PLATFORM))]
+    await cache.image(registry.call, NAME, "12")
+    await cache.image(registry.call, "hub/sparse", "all")
+    await run(registry)
+    await configure(registry, THERE)
+
+    await backfill.start(registry.call, THERE)
+    await run(registry)
+
+    assert await tags_at(registry, THERE, NAME, Digest.of(IMAGE)) == ("12",)
+    assert await image_at(registry, THERE, "hub/sparse", Digest.of(INDEX)) is None
 
 
 # Like any other image

@@ -42,14 +42,14 @@ class Addresses:
 
     def registry_at(self, host: str) -> Registry:
         """`host` is a Host header, with or without port."""
-        name = _name_of(host)
-        alias = self.aliases.get(name)
-        if alias is not None:
-            return alias
-        match = _ECR_HOST.fullmatch(name)
-        if match is None and self.domain and name.endswith("." + self.domain):
-            match = _OWN_NAME.fullmatch(name[: -len(self.domain) - 1])
-        return Registry(match["account"], match["region"]) if match else self.default
+        return self._registry_called(_name_of(host)) or self.default
+
+    def registry_named(self, host: str) -> Registry | None:
+        """The registry of ours that a name and port can only mean; None for all that may be somebody else's."""
+        if host in (self.default_host, self.secure_host):
+            return self.default
+        own_ports = (_port_of(self.default_host), _port_of(self.secure_host))
+        return self._registry_called(_name_of(host)) if _port_of(host) in ("", *own_ports) else None
 
     def repository_uri(self, registry: Registry, name: str, asked_at: str, secure: bool = False) -> str:
         return f"{self._host_of(registry, asked_at, secure)}/{name}"
@@ -63,6 +63,15 @@ class Addresses:
         """The scheme and host under which the caller reached us: download URLs stay there."""
         host = asked_at or self._default_host(secure)
         return f"{_scheme(host, secure)}://{host}"
+
+    def _registry_called(self, name: str) -> Registry | None:
+        alias = self.aliases.get(name)
+        if alias is not None:
+            return alias
+        match = _ECR_HOST.fullmatch(name)
+        if match is None and self.domain and name.endswith("." + self.domain):
+            match = _OWN_NAME.fullmatch(name[: -len(self.domain) - 1])
+        return Registry(match["account"], match["region"]) if match else None
 
     def _host_of(self, registry: Registry, asked_at: str, secure: bool) -> str:
         if _is_ecr_shaped(asked_at):

@@ -48,6 +48,7 @@ from moorage.registry.events.targets import TargetMisconfigured
 from moorage.registry.images import job as images_job
 from moorage.registry.upstream.cache import PullThrough
 from moorage.registry.upstream.client import UpstreamClient
+from moorage.registry.upstream.peers import UpstreamPeers
 from moorage.registry.upstream.sources import Sources
 from moorage.remote.addresses import Allowed
 from moorage.remote.rules import Rules
@@ -109,7 +110,9 @@ async def opened(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
     sources = Sources(
-        settings.upstream_reach, lambda rules: UpstreamClient(parts.egress(rules), system_clock)
+        settings.upstream_reach,
+        lambda rules: UpstreamClient(parts.egress(rules), system_clock),
+        UpstreamPeers(settings.upstream_peers, system_clock, parts.peer_egress),
     )
     upstreams = PullThrough(sources, imports_whole=settings.upstream_import == "whole")
     try:

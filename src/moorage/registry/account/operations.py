@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 
 from moorage.access import resource_policy
-from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.access.grants import registry_arn
-from moorage.access.identities import entity as entities
-from moorage.access.identities import service_linked
 from moorage.access.passwords import USER, password_for
+from moorage.access.service_roles import ensure_service_linked
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ecr import (
     AuthorizationData,
@@ -69,7 +67,7 @@ async def put_replication_configuration(
     """Replace it whole. The first one makes the service-linked role, which the caller must be allowed to."""
     registry, configuration = Registry(call.account, call.region), request.replication_configuration
     replication.check(registry, configuration)
-    await _make_replication_role(call)
+    await ensure_service_linked(call, call.account, _REPLICATION, caller_needs_right=True)
     async with call.db.transaction() as tx:
         await replication.store(tx, registry, configuration, call.now)
     return PutReplicationConfigurationResponse(replication_configuration=configuration)
@@ -100,17 +98,6 @@ async def delete_registry_policy(
         await resource_policy.clear(tx, registry_arn(call.account, call.region))
     shown = await resource_policy.printed(call, text, call.account)
     return DeleteRegistryPolicyResponse(registry_id=call.account, policy_text=shown)
-
-
-async def _make_replication_role(call: Call) -> None:
-    known = service_linked.SERVICES[_REPLICATION]
-    if await entities.find(call.db, call.account, "role", known.role) is not None:
-        return
-    arn = f"arn:aws:iam::{call.account}:role/aws-service-role/{_REPLICATION}/{known.role}"
-    await authorize(call, "iam:CreateServiceLinkedRole", arn, {"iam:awsservicename": _REPLICATION})
-    async with call.services.epochs.changing(call.account) as tx:
-        if await entities.find(tx, call.account, "role", known.role) is None:
-            await service_linked.create(tx, call.account, _REPLICATION, call.now)
 
 
 async def _policy_of(reads: Reads, call: Call) -> str:

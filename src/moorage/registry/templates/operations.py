@@ -8,7 +8,7 @@ from moorage.access import resource_policy
 from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.access.paging import DEFAULT_PAGE, next_token, position_in, refuse_paging
-from moorage.access.service_roles import check_passing
+from moorage.access.service_roles import ECR, check_passing, ensure_service_linked
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ecr import (
     CreateRepositoryCreationTemplateRequest,
@@ -52,6 +52,7 @@ async def create_repository_creation_template(
         )
     policy = await _check(call, request)
     content = _changed(Content(), request, policy)
+    await ensure_service_linked(call, call.account, ECR, caller_needs_right=False)
     created = await templates.create(call.db, registry, request.prefix, content, call.now)
     return CreateRepositoryCreationTemplateResponse(
         registry_id=call.account, repository_creation_template=await _shape(call, created)

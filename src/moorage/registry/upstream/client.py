@@ -15,9 +15,9 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import urlencode, urljoin
 
 import msgspec
@@ -40,6 +40,7 @@ TOKEN_MAX = 64 << 10
 ANSWER_S = 30.0
 REFERRERS_PAGES = 20
 _CHALLENGE_MAX = 4_096
+_REFUSAL_MAX = 64 << 10
 _TOKENS_KEPT = 1_024
 _TOKEN_LIFE_S = 60  # of one that does not say (distribution's token specification)
 _TOKEN_LIFE_MAX_S = 3_600
@@ -47,6 +48,8 @@ _TOKEN_MARGIN_S = 10
 _PAUSE_S, _PAUSE_MAX_S = 5, 900
 _NEXT = re.compile(r'<([^<>]{1,2048})>; ?rel="?next"?')
 _PARAMETER = re.compile(r'([a-z_]{1,32})="([^"\\]{0,2048})"', re.IGNORECASE)
+
+BlobPieces = AbstractAsyncContextManager[AsyncIterator[bytes]]
 
 _log = logging.getLogger("moorage")
 
@@ -90,8 +93,41 @@ class _Token:
     expires: int
 
 
+class SourceClient(Protocol):
+    """What the cache asks of a source, wherever that is."""
+
+    async def digest_of(self, source: Source, reference: str) -> Digest | None:
+        """What a tag points at, without a pull that counts; None if the upstream does not say.
+
+        Raises as `manifest` does.
+        """
+        ...
+
+    async def manifest(self, source: Source, reference: str, limit: int) -> Manifest:
+        """Raise `UpstreamImageUnknown`, `UpstreamAccessDenied`, `UpstreamTooManyRequests`, `UpstreamUnavailable`."""
+        ...
+
+    async def referrers(self, source: Source, subject: Digest, limit: int) -> list[bytes]:
+        """The index of what refers to a digest, page by page, `limit` bytes in all.
+
+        Raises as `manifest` does; a registry without that API is `UpstreamImageUnknown`.
+        """
+        ...
+
+    async def check(self, source: Source) -> None:
+        """It answers, and takes the login. Raises as `manifest` does."""
+        ...
+
+    def blob(self, source: Source, digest: Digest, size: int) -> BlobPieces:
+        """Its `size` bytes as they come, not verified. Raises as `manifest` does, while they are read too."""
+        ...
+
+
 class UpstreamClient:
-    """Remembers tokens, and which upstream wants to be left alone for a while."""
+    """A `SourceClient` over the registry protocol.
+
+    Remembers tokens, and which upstream wants to be left alone for a while.
+    """
 
     def __init__(self, egress: Egress, clock: Clock) -> None:
         self._egress = egress
@@ -100,30 +136,21 @@ class UpstreamClient:
         self._pauses: OrderedDict[tuple[str, Login | None], int] = OrderedDict()
 
     async def digest_of(self, source: Source, reference: str) -> Digest | None:
-        """What a tag points at, without a pull that counts; None if the upstream does not say.
-
-        Raises as `manifest` does.
-        """
         path, headers = _manifest_path(source, reference), {"accept": ACCEPT}
-        async with _in_time(source), self._ask(source, "HEAD", path, headers) as response:
+        async with in_time(source), self._ask(source, "HEAD", path, headers) as response:
             return _claimed(response)
 
     async def manifest(self, source: Source, reference: str, limit: int) -> Manifest:
-        """Raise `UpstreamImageUnknown`, `UpstreamAccessDenied`, `UpstreamTooManyRequests`, `UpstreamUnavailable`."""
         path, headers = _manifest_path(source, reference), {"accept": ACCEPT}
-        async with _in_time(source), self._ask(source, "GET", path, headers) as response:
+        async with in_time(source), self._ask(source, "GET", path, headers) as response:
             content = await response.read(limit)
             return Manifest(content, _media_type(response), _claimed(response))
 
     async def referrers(self, source: Source, subject: Digest, limit: int) -> list[bytes]:
-        """The index of what refers to a digest, page by page, `limit` bytes in all.
-
-        Raises as `manifest` does; a registry without that API is `UpstreamImageUnknown`.
-        """
         pages: list[bytes] = []
         path = f"{source.repository}/referrers/{subject}"
         while path and limit > 0 and len(pages) < REFERRERS_PAGES:
-            async with _in_time(source), self._ask(source, "GET", path, {"accept": OCI_INDEX}) as response:
+            async with in_time(source), self._ask(source, "GET", path, {"accept": OCI_INDEX}) as response:
                 if _media_type(response) != OCI_INDEX:  # a page for people, of one that answers 200 to all
                     raise UpstreamImageUnknown()
                 pages.append(await response.read(limit))
@@ -132,13 +159,11 @@ class UpstreamClient:
         return pages
 
     async def check(self, source: Source) -> None:
-        """It answers, and takes the login. Raises as `manifest` does."""
-        async with _in_time(source), self._ask(source, "GET", "", {}):
+        async with in_time(source), self._ask(source, "GET", "", {}):
             pass
 
     @asynccontextmanager
     async def blob(self, source: Source, digest: Digest, size: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Its `size` bytes as they come, not verified. Raises as `manifest` does, while they are read too."""
         async with self._ask(source, "GET", f"{source.repository}/blobs/{digest}", {}) as response:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise UpstreamUnavailable(upstream=source.host, reason="it compresses what should be plain")
@@ -166,7 +191,7 @@ class UpstreamClient:
                 async with self._egress.ask(method, url, headers=sent) as response:  # 1, 3
                     is_own = _origin_of(response) == source.origin
                     if response.status != 401 or not is_own or is_last:
-                        self._check(source, response)  # 4
+                        await self._check(source, response)  # 4
                         yield response
                         return
                     challenge = response.headers.get("www-authenticate", "")[:_CHALLENGE_MAX]
@@ -175,13 +200,13 @@ class UpstreamClient:
             _log.warning("upstream %s: %s", source.host, error)
             raise UpstreamUnavailable(upstream=source.host, reason=str(error)) from None
 
-    def _check(self, source: Source, response: Response) -> None:
+    async def _check(self, source: Source, response: Response) -> None:
         if response.status == 200:
             return
         if response.status == 404:
             raise UpstreamImageUnknown()
         if response.status in (401, 403):
-            raise UpstreamAccessDenied()
+            raise UpstreamAccessDenied(login_ended=await _says_ended(response))
         if response.status == 429:
             seconds = self._pause(source, response.headers.get("retry-after", ""))
             raise UpstreamTooManyRequests(upstream=source.host, retry_after=seconds)
@@ -239,8 +264,8 @@ class UpstreamClient:
         query |= {"service": service} if service else {}
         headers = {"authorization": _basic(source.login)} if source.login is not None else {}
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-        async with _in_time(source), self._egress.ask("GET", url, headers=headers) as response:
-            self._check(source, response)
+        async with in_time(source), self._egress.ask("GET", url, headers=headers) as response:
+            await self._check(source, response)
             given = _token_in(source, await response.read(TOKEN_MAX))
         header = f"Bearer {given.token or given.access_token}"
         life = min(max(given.expires_in or _TOKEN_LIFE_S, _TOKEN_LIFE_S), _TOKEN_LIFE_MAX_S)
@@ -268,7 +293,7 @@ def _token_in(source: Source, body: bytes) -> _Given:
 
 
 @asynccontextmanager
-async def _in_time(source: Source) -> AsyncIterator[None]:
+async def in_time(source: Source) -> AsyncIterator[None]:
     """What is short is there soon, or not at all."""
     try:
         async with asyncio.timeout(ANSWER_S) as limit:
@@ -278,6 +303,11 @@ async def _in_time(source: Source) -> AsyncIterator[None]:
             raise
         reason = f"it takes longer than {ANSWER_S:.0f} s"
         raise UpstreamUnavailable(upstream=source.host, reason=reason) from None
+
+
+async def _says_ended(response: Response) -> bool:
+    """The login itself is refused, not what it asks for; of an old token ECR says so with a 403."""
+    return response.status == 401 or b"expired" in await response.read(_REFUSAL_MAX)
 
 
 def _manifest_path(source: Source, reference: str) -> str:

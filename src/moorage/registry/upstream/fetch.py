@@ -18,7 +18,7 @@ from moorage.base.errors.layers import DigestMismatch
 from moorage.base.errors.upstream import UpstreamUnavailable
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.uploads import session
-from moorage.registry.upstream.client import Source, UpstreamClient
+from moorage.registry.upstream.client import Source, SourceClient
 from moorage.registry.upstream.flight import ArrivingLayer
 
 PACE_S = 30.0
@@ -29,7 +29,7 @@ _log = logging.getLogger("moorage")
 
 async def fetch(
     call: Call,
-    client: UpstreamClient,
+    client: SourceClient,
     source: Source,
     repository: Repository,
     digest: Digest,

@@ -1,7 +1,9 @@
 """The registries that a pull through cache rule can be for. Pure (ECR API reference, CreatePullThroughCacheRule).
 
-Amazon knows those of the table. Any other registry can be named by its host, with a port and `http://` or `https://`
-before it if need be, and has no name of its own; what may be connected to is decided when it is.
+Amazon knows those of the table. A private registry of Amazon ECR is one of this installation, which may have names of
+its own too, or of another that the operator has a peer for. Any other registry can be named by its host, with a port
+and `http://` or `https://` before it if need be, and has no name of its own. What may be connected to is decided when
+it is.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from moorage.aws.shapes.ecr import UpstreamRegistry
+from moorage.base.addresses import Addresses, Registry
 from moorage.base.errors.requests import Validation
 from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.remote.errors import RemoteRefused
@@ -32,15 +35,16 @@ def _host(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text))
 
 
-ECR_HOST = re.compile(
-    r"(?P<account>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9][a-z0-9-]{1,24})\."
+ECR: UpstreamRegistry = "ecr"
+_ECR_HOST = re.compile(
+    r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.[a-z0-9][a-z0-9-]{1,24}\."
     r"(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)"
 )
 KNOWN = (
     Upstream("azure-container-registry",  re.compile(r"[a-z0-9]{5,50}\.azurecr\.io"), "secret"),
     Upstream("chainguard",                _host("cgr.dev"),                           "secret"),
     Upstream("docker-hub",                _host("registry-1.docker.io"),              "secret"),
-    Upstream("ecr",                       ECR_HOST,                                   "role", takes_secret=False),
+    Upstream(ECR,                         _ECR_HOST,                                  "role", takes_secret=False),
     Upstream("ecr-public",                _host("public.ecr.aws")),
     Upstream("github-container-registry", _host("ghcr.io"),                           "secret"),
     Upstream("gitlab-container-registry", _host("registry.gitlab.com"),               "secret"),
@@ -50,13 +54,14 @@ KNOWN = (
 _ANY = re.compile(r".*")
 
 
-def upstream_of(url: str, name: str | None) -> Upstream:
-    """The registry at `url`, which must be the one that `name` says.
+def upstream_of(url: str, name: str | None, addresses: Addresses) -> Upstream:
+    """The registry at `url`, which must be the one that `name` says. `addresses` has our own names.
 
     Raise `UnsupportedUpstreamRegistry` for what is no registry's address, `Validation` for one that is not `name`'s.
     """
     for known in KNOWN:
-        if known.host.fullmatch(url.removeprefix("https://")):
+        is_own = known.name == ECR and private_registry(url, addresses) is not None
+        if is_own or known.host.fullmatch(url.removeprefix("https://")):
             if name not in (None, known.name):
                 raise Validation(f"The URL '{url}' is that of the upstream registry {known.name}, not {name}")
             return known
@@ -75,6 +80,15 @@ def upstream_of(url: str, name: str | None) -> Upstream:
     return Upstream(None, _ANY)
 
 
+def private_registry(url: str, addresses: Addresses) -> Registry | None:
+    """Account and region of a private registry, by its ECR-shaped name or one of our own; None for what is none."""
+    return addresses.registry_named(_host_in(url))
+
+
 def named(name: str) -> Upstream:
     """By the name that a rule has stored; empty for a registry that Amazon does not know."""
     return next((known for known in KNOWN if known.name == name), Upstream(None, _ANY))
+
+
+def _host_in(url: str) -> str:
+    return url.rpartition("://")[2]

@@ -30,7 +30,7 @@ from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.images.referrers import Entry, entries_in, fallback_tag, index_of
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.upstream import rules
-from moorage.registry.upstream.client import Source, UpstreamClient
+from moorage.registry.upstream.client import Source, SourceClient
 from moorage.registry.upstream.flight import Flights
 from moorage.registry.upstream.rules import Rule
 from moorage.registry.upstream.sources import Sources
@@ -138,7 +138,7 @@ async def _find(call: Call, repository: Repository, subject: Digest) -> _Known |
     )
 
 
-async def _list(client: UpstreamClient, source: Source, subject: Digest, limit: int) -> list[Entry]:
+async def _list(client: SourceClient, source: Source, subject: Digest, limit: int) -> list[Entry]:
     """Each once, and no more than `ENTRIES_MAX`."""
     try:
         pages = await client.referrers(source, subject, limit)
@@ -156,7 +156,7 @@ async def _list(client: UpstreamClient, source: Source, subject: Digest, limit: 
 
 
 async def _under_fallback_tag(
-    client: UpstreamClient, source: Source, subject: Digest, limit: int
+    client: SourceClient, source: Source, subject: Digest, limit: int
 ) -> list[bytes]:
     try:
         found = await client.manifest(source, fallback_tag(subject), limit)

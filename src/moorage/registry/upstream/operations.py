@@ -9,7 +9,7 @@ import msgspec
 from moorage.access.authorize import authorize
 from moorage.access.call import Call
 from moorage.access.paging import DEFAULT_PAGE, next_token, position_in, refuse_paging
-from moorage.access.service_roles import check_passing
+from moorage.access.service_roles import PULL_THROUGH_CACHE, check_passing, ensure_service_linked
 from moorage.aws.operation import operation
 from moorage.aws.shapes.ecr import (
     CreatePullThroughCacheRuleRequest,
@@ -30,7 +30,8 @@ from moorage.base.errors.images import LimitExceeded
 from moorage.base.errors.requests import InvalidParameter, Validation
 from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.registry.upstream import credentials, rules
-from moorage.registry.upstream.known import ECR_HOST, upstream_of
+from moorage.registry.upstream.inside import is_ours
+from moorage.registry.upstream.known import private_registry, upstream_of
 from moorage.registry.upstream.rules import ROOT, Rule
 from moorage.registry.upstream.validation import failure_of
 
@@ -48,7 +49,7 @@ async def create_pull_through_cache_rule(
     call: Call, request: CreatePullThroughCacheRuleRequest
 ) -> CreatePullThroughCacheRuleResponse:
     registry = _registry(call, request.registry_id)
-    upstream = upstream_of(request.upstream_registry_url, request.upstream_registry)
+    upstream = upstream_of(request.upstream_registry_url, request.upstream_registry, call.services.addresses)
     rule = Rule(
         registry=registry,
         prefix=rules.normal(request.ecr_repository_prefix),
@@ -73,6 +74,7 @@ async def create_pull_through_cache_rule(
             f"rules which is '{most}'",
             quota="pull-through-rules",
         )
+    await ensure_service_linked(call, registry.account, PULL_THROUGH_CACHE, caller_needs_right=False)
     await rules.create(call.db, rule)
     return CreatePullThroughCacheRuleResponse(
         ecr_repository_prefix=rule.written,
@@ -181,11 +183,12 @@ async def _check_credentials(call: Call, rule: Rule) -> None:
 
     Raise `UnsupportedUpstreamRegistry`, `Validation`, `AccessDenied`, `SecretNotFound` or `UnableToAccessSecret`.
     """
-    upstream = rule.kind
+    upstream, source = rule.kind, None
     if upstream.needs == "secret" and not rule.credential_arn:
         raise UnsupportedUpstreamRegistry(_UNAUTHENTICATED)
     if upstream.needs == "role":
-        _check_ecr(rule)
+        source = private_registry(rule.url, call.services.addresses)
+        _check_private(rule, source)
     elif rule.role_arn:
         raise Validation("A custom role can be given only for upstream registries of Amazon ECR")
     if rule.credential_arn:
@@ -195,14 +198,15 @@ async def _check_credentials(call: Call, rule: Rule) -> None:
             await authorize(call, "secretsmanager:GetSecretValue", rule.credential_arn)
         await credentials.secret_of(call, rule)
     if rule.role_arn:
-        await check_passing(call, rule.role_arn, rule.registry.account)
+        assert source is not None  # only a private registry takes one
+        elsewhere = "" if await is_ours(call.db, source) else source.account
+        await check_passing(call, rule.role_arn, rule.registry.account, elsewhere)
 
 
-def _check_ecr(rule: Rule) -> None:
-    """A private registry: another one, and of another account with a role only."""
-    match = ECR_HOST.fullmatch(rule.url.removeprefix("https://"))
-    assert match is not None  # it was found by it
-    source = Registry(match["account"], match["region"])
+def _check_private(rule: Rule, source: Registry | None) -> None:
+    """Another registry, and of another account with a role only."""
+    if source is None:  # a name of ours when the rule was made, and none any more
+        raise UnsupportedUpstreamRegistry(f"The upstream registry '{rule.url}' is not known here")
     if source == rule.registry:
         raise Validation("The upstream registry cannot be the registry itself")
     if source.account != rule.registry.account and not rule.role_arn:

@@ -55,11 +55,11 @@ class Reach:
     @property
     def named_rules(self) -> Rules:
         """For the registries that Amazon names."""
-        return self._rules(Allowed(), frozenset({"https"}))
+        return rules_for(Allowed(), frozenset({"https"}), self.ca_file)
 
     @property
     def other_rules(self) -> Rules:
-        return self._rules(self.allowed, _SCHEMES)
+        return rules_for(self.allowed, _SCHEMES, self.ca_file)
 
     def origin(self, url: str, *, is_named: bool) -> str:
         """Of a rule's upstream registry. Raise `UpstreamUnavailable` for one that nobody opted into."""
@@ -79,17 +79,19 @@ class Reach:
     def is_opted(self, origin: str) -> bool:
         return origin in self.hosts.values()
 
-    def _rules(self, allowed: Allowed, schemes: frozenset[Scheme]) -> Rules:
-        return Rules(
-            allowed=allowed,
-            schemes=schemes,
-            ca_file=self.ca_file,
-            idle_s=_IDLE_S,
-            total_s=None,  # of a layer; what is short has a limit of its own
-            redirects=_REDIRECTS,
-            across_origins=True,
-            connections=_CONNECTIONS,
-        )
+
+def rules_for(allowed: Allowed, schemes: frozenset[Scheme], ca_file: Path | None) -> Rules:
+    """Of a client that pulls."""
+    return Rules(
+        allowed=allowed,
+        schemes=schemes,
+        ca_file=ca_file,
+        idle_s=_IDLE_S,
+        total_s=None,  # of a layer; what is short has a limit of its own
+        redirects=_REDIRECTS,
+        across_origins=True,
+        connections=_CONNECTIONS,
+    )
 
 
 def origin_of(url: Url) -> str:

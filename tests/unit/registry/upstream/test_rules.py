@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.base.addresses import Registry
+from moorage.base.addresses import Addresses, Registry
 from moorage.base.errors.requests import Validation
 from moorage.base.errors.upstream import UnsupportedUpstreamRegistry
 from moorage.registry.upstream import rules
-from moorage.registry.upstream.known import KNOWN, upstream_of
+from moorage.registry.upstream.known import ECR, KNOWN, private_registry, upstream_of
 from moorage.registry.upstream.rules import Rule
 
 from ..memory import in_memory
 from ..registry import ACCOUNT, REGION, MemoryRegistry
 
 HERE = Registry(ACCOUNT, REGION)
+ADDRESSES = Addresses(
+    HERE, "localhost:5050", {"team.example": HERE}, secure_host="localhost:5443", domain="registry.example"
+)
 
 
 def rule(prefix: str, upstream_prefix: str = "ROOT") -> Rule:
@@ -79,7 +82,7 @@ async def test_the_closest_prefix_wins_and_root_is_for_the_rest(registry: Memory
     ],
 )  # fmt: skip
 def test_a_registry_is_known_by_its_whole_host(url: str, name: str | None) -> None:
-    assert upstream_of(url, None).name == name
+    assert upstream_of(url, None, ADDRESSES).name == name
 
 
 def test_every_name_of_the_model_is_known() -> None:
@@ -91,10 +94,36 @@ def test_every_name_of_the_model_is_known() -> None:
 )
 def test_what_is_no_address_of_a_registry_is_refused(url: str) -> None:
     with pytest.raises(UnsupportedUpstreamRegistry):
-        upstream_of(url, None)
+        upstream_of(url, None, ADDRESSES)
 
 
 @pytest.mark.parametrize(("url", "name"), [("quay.io", "k8s"), ("registry.example", "quay")])
 def test_name_and_address_must_agree(url: str, name: str) -> None:
     with pytest.raises(Validation):
-        upstream_of(url, name)
+        upstream_of(url, name, ADDRESSES)
+
+
+@pytest.mark.parametrize(
+    ("url", "registry"),
+    [
+        ("210987654321.dkr.ecr.eu-west-1.amazonaws.com", Registry("210987654321", "eu-west-1")),
+        ("https://210987654321.dkr.ecr.eu-west-1.amazonaws.com", Registry("210987654321", "eu-west-1")),
+        ("210987654321.eu-west-1.registry.example", Registry("210987654321", "eu-west-1")),
+        ("210987654321.eu-west-1.registry.example:5443", Registry("210987654321", "eu-west-1")),
+        ("http://localhost:5050", HERE),
+        ("team.example:5050", HERE),
+    ],
+)
+def test_private_registries_are_named_as_amazon_or_this_installation_calls_them(
+    url: str, registry: Registry
+) -> None:
+    assert upstream_of(url, None, ADDRESSES).name == ECR
+    assert private_registry(url, ADDRESSES) == registry
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost", "localhost:5051", "team.example:5051", "127.0.0.1:5050", "registry.example"]
+)
+def test_a_name_with_the_port_of_somebody_else_is_not_ours(url: str) -> None:
+    assert upstream_of(url, None, ADDRESSES).name is None
+    assert private_registry(url, ADDRESSES) is None

@@ -1,0 +1,146 @@
+"""Private registries of other installations, or Amazon's own, as upstream ones.
+
+The operator says in `[[upstream_peers]]` where they are, and with which key we come. With that key the role of a rule
+is assumed there. Who writes rules has the operator's key work for him: therefore the role is told for which account it
+is assumed (`sts:ExternalId`), and a peer works for the accounts only that the operator named.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from moorage.access.call import Call
+from moorage.base.addresses import Registry
+from moorage.base.clock import Clock
+from moorage.base.digest import Digest
+from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.peers import PeerFailed
+from moorage.base.errors.upstream import UpstreamAccessDenied, UpstreamUnavailable
+from moorage.registry.peers.peer import Peer
+from moorage.registry.peers.sign_in import Role, SignIn
+from moorage.registry.upstream.client import Login, Manifest, Source, UpstreamClient
+from moorage.registry.upstream.reach import origin_of, rules_for
+from moorage.registry.upstream.rules import Rule
+from moorage.remote.addresses import Allowed
+from moorage.remote.egress import Egress
+from moorage.remote.rules import Rules
+
+_SIGNED_IN_MAX = 256  # roles of one peer
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """A peer with what one process has open to it."""
+
+    peer: Peer
+    client: UpstreamClient
+    egress: Egress
+    signed_in: OrderedDict[Role | None, SignIn] = field(default_factory=OrderedDict)
+
+
+class UpstreamPeers:
+    """Those of the configuration."""
+
+    def __init__(
+        self, peers: Sequence[Peer], clock: Clock, egress: Callable[[Rules], Egress] = Egress
+    ) -> None:
+        self._clock = clock
+        self._reached = {}
+        for peer in peers:
+            pulls = rules_for(Allowed.parse(peer.networks), peer.schemes, peer.ca_file)
+            client = UpstreamClient(egress(pulls), clock)
+            self._reached[peer.registry] = _Reached(peer, client, egress(peer.rules))
+
+    def has(self, registry: Registry) -> bool:
+        return registry in self._reached
+
+    def open(self, call: Call, rule: Rule, registry: Registry, name: str) -> tuple[SignedIn, Source]:
+        """What the rule for `name` here leads to. Raise `UpstreamAccessDenied` for an account that it is not for."""
+        reached, account = self._reached[registry], rule.registry.account
+        peer = reached.peer
+        if not peer.serves(account, call.services.addresses.default.account):
+            raise UpstreamAccessDenied(
+                f"The account {account} is none of those that may pull from {registry.account}/{registry.region}"
+            )
+        arn = rule.role_arn or peer.role_arn
+        role = Role(arn, f"moorage-pull-through-{account}", external_id=account) if arn else None
+        source = Source(origin_of(peer.door), rule.name_upstream(name) or "")
+        return SignedIn(reached.client, self._sign_in(reached, role)), source
+
+    async def close(self) -> None:
+        for reached in self._reached.values():
+            await reached.client.close()
+            await reached.egress.close()
+
+    def _sign_in(self, reached: _Reached, role: Role | None) -> SignIn:
+        known = reached.signed_in
+        found = known.get(role)
+        if found is None:
+            found = known[role] = SignIn(reached.peer, self._clock, reached.egress, role)
+            if len(known) > _SIGNED_IN_MAX:
+                known.popitem(last=False)
+        known.move_to_end(role)
+        return found
+
+
+class SignedIn:
+    """A `client.SourceClient` that has a password for a while. One that ended early is asked for again, once."""
+
+    def __init__(self, client: UpstreamClient, sign_in: SignIn) -> None:
+        self._client = client
+        self._sign_in = sign_in
+
+    async def digest_of(self, source: Source, reference: str) -> Digest | None:
+        return await self._with_login(source, lambda signed: self._client.digest_of(signed, reference))
+
+    async def manifest(self, source: Source, reference: str, limit: int) -> Manifest:
+        return await self._with_login(source, lambda signed: self._client.manifest(signed, reference, limit))
+
+    async def referrers(self, source: Source, subject: Digest, limit: int) -> list[bytes]:
+        return await self._with_login(source, lambda signed: self._client.referrers(signed, subject, limit))
+
+    async def check(self, source: Source) -> None:
+        await self._with_login(source, self._client.check)
+
+    @asynccontextmanager
+    async def blob(self, source: Source, digest: Digest, size: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        async with AsyncExitStack() as stack:
+            yield await self._with_login(
+                source, lambda signed: stack.enter_async_context(self._client.blob(signed, digest, size))
+            )
+
+    async def close(self) -> None:
+        """The client is its peer's."""
+
+    async def _with_login(self, source: Source, ask: Callable[[Source], Awaitable[_Result]]) -> _Result:
+        password = await self._password()
+        try:
+            return await ask(replace(source, login=_login_of(password)))
+        except UpstreamAccessDenied as error:
+            if not error.facts.get("login_ended"):
+                raise
+        self._sign_in.forget(password)
+        return await ask(replace(source, login=_login_of(await self._password())))
+
+    async def _password(self) -> str:
+        try:
+            return await self._sign_in.password()
+        except AccessDenied as error:
+            raise UpstreamAccessDenied(f"The upstream registry cannot be signed in at: {error}") from None
+        except PeerFailed as error:
+            raise UpstreamUnavailable(upstream=self._sign_in.peer.door.authority, reason=str(error)) from None
+
+
+def _login_of(password: str) -> Login:
+    """Of the token that GetAuthorizationToken gives: base64 of `AWS:PASSWORD`."""
+    try:
+        username, _, secret = base64.b64decode(password).decode().partition(":")
+    except ValueError:
+        username, secret = "", ""
+    return Login(username, secret)

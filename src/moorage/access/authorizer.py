@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from moorage.access.epochs import Epochs
 from moorage.access.grants import Facts, Grants, StoredGrants, account_of
@@ -71,6 +71,17 @@ class Circumstances:
     """Of a call that another installation replicates with: where what it brings was changed, and when."""
 
 
+class Way(NamedTuple):
+    """As much of the circumstances as a decision that is remembered can have read.
+
+    A tuple is made four times as fast as they are: it counts where an answer takes five microseconds.
+    """
+
+    arrival: Arrival
+    endpoint: Endpoint | None
+    region: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Memory:
     caller_epoch: int
@@ -91,7 +102,7 @@ class Authorizer:
         self._memories: dict[tuple[str, str, str, str, str], _Memory] = {}
 
     def remembered(
-        self, principal: Principal, action: str, resource: str, around: Circumstances, tag: str = ""
+        self, principal: Principal, action: str, resource: str, around: Circumstances | Way, tag: str = ""
     ) -> bool | None:
         """What was decided before and still holds; None asks `decide`. `resource` is an ARN."""
         memory = self._memories.get(_place(principal, action, resource, around))
@@ -204,7 +215,7 @@ def as_asked(facts: Facts, principal: Principal, action: str) -> Facts:
 
 
 def _place(
-    principal: Principal, action: str, resource: str, around: Circumstances
+    principal: Principal, action: str, resource: str, around: Circumstances | Way
 ) -> tuple[str, str, str, str, str]:
     """Under which a decision is remembered."""
     endpoint = around.endpoint

@@ -36,7 +36,7 @@ from moorage.access.web_identity.provider_keys import ProviderKeys
 from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, SECOND, system_clock
 from moorage.base.errors.ourselves import Corrupted
-from moorage.base.http import Arrival, Headers, Request
+from moorage.base.http import Request
 from moorage.config import InvalidSettings, Settings, host_and_port
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
@@ -288,6 +288,8 @@ class Application:
             _rates(installation.settings),
             traces,
         )
+        self.kept_answer = self._pipeline.kept_answer
+        self.next_request_id = self._recorder.next_request_id
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)
 
@@ -320,14 +322,6 @@ class Application:
         except Corrupted as error:
             # The connection is broken already, unless nothing was sent: what fails authentication is never completed.
             await exchange.respond(self._pipeline.refuse(request, error, request_id))
-
-    def kept_answer(
-        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
-    ) -> bytes | None:
-        return self._pipeline.kept_answer(method, target, headers, date, arrival)
-
-    def next_request_id(self) -> bytes:
-        return self._recorder.next_request_id()
 
 
 def read_organization(settings: Settings) -> Organization:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from moorage.access.authorize import authorize
-from moorage.access.authorizer import IMAGE_TAG, Circumstances
+from moorage.access.authorizer import IMAGE_TAG, Circumstances, Way
 from moorage.access.bearers import Bearers
 from moorage.access.call import Call, Services
 from moorage.access.downloads import ACTION, PREFIX, read_download
@@ -386,12 +386,12 @@ class Pipeline:
         if arrival.listener and not endpoints.is_current:
             return None
         try:
-            around = Circumstances(arrival, endpoints.find(arrival, "ecr.dkr"), region, now)
+            way = Way(arrival, endpoints.find(arrival, "ecr.dkr"), region)
         except EndpointRefused:
             return None
         remembered = self._services.authorizer.remembered
         for action in kept.actions:
-            if not remembered(login.principal, action, kept.resource, around, kept.tag):
+            if not remembered(login.principal, action, kept.resource, way, kept.tag):
                 return None
         if self._rates is not None and not self._rates.allows(
             login.principal.account, kept.registry, kept.operation, now

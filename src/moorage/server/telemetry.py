@@ -30,15 +30,14 @@ class Traces(Protocol):
 class Recorder:
     def __init__(self, *, writes_lines: bool) -> None:
         self.writes_lines = writes_lines
-        self._prefix = secrets.token_hex(10)
+        prefix = secrets.token_hex(10)
+        self._prefix = f"{prefix[:8]}-{prefix[8:12]}-4{prefix[12:15]}-a{prefix[15:18]}-".encode()
         self._requests = 0
 
     def next_request_id(self) -> bytes:
         """In the shape of a UUID, unique to the process and the request; random ones cost 3.5 µs each."""
         self._requests += 1
-        prefix = self._prefix
-        tail = f"{prefix[:8]}-{prefix[8:12]}-4{prefix[12:15]}-a{prefix[15:18]}-{self._requests:012x}"
-        return tail.encode()
+        return b"%b%012x" % (self._prefix, self._requests)
 
     def record(self, request: Request, status: int, request_id: str) -> None:
         """Neither query nor credentials are written: a query may carry a signature. The path is as it came, without

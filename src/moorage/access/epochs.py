@@ -32,10 +32,12 @@ class Epochs:
     @asynccontextmanager
     async def changing(self, account: str) -> AsyncIterator[Transaction]:
         """A transaction that changes who may do what in `account`: answered when nothing old is remembered."""
-        async with self._db.transaction() as tx:
-            await tx.run("access.raise_epoch", {"account": account})
-            yield tx
-        self._epochs[account] += 1
+        try:
+            async with self._db.transaction() as tx:
+                await tx.run("access.raise_epoch", {"account": account})
+                yield tx
+        finally:  # who is cancelled while it is committed has changed something all the same
+            self._epochs[account] += 1
 
     async def look(self) -> None:
         """Learn of what other processes have changed. Called several times a second (decisions, 10)."""

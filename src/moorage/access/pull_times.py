@@ -18,6 +18,8 @@ NOTED_MAX = 65_536  # images; about 8 MiB. More are written sooner
 class PullTimes:
     def __init__(self) -> None:
         self._latest: dict[int, int] = {}
+        self._taken: list[dict[int, int]] = []
+        """What is being written: until it is stored, no row has it."""
         self._written = 0
         self.excluded: frozenset[tuple[Registry, str]] = frozenset()
         """Registries with the ARNs of users and roles whose pulls do not count there; set anew when they change."""
@@ -30,19 +32,22 @@ class PullTimes:
 
     def of(self, image: int, stored: int | None) -> int | None:
         """The time of the last pull; `stored` is what the row says."""
-        noted = self._latest.get(image)
-        if noted is None or stored is None:
-            return noted if stored is None else stored
-        return max(noted, stored)
+        times = [stored, *(noted.get(image) for noted in (self._latest, *self._taken))]
+        return max((time for time in times if time is not None), default=None)
 
     def is_due(self, now: int) -> bool:
         return bool(self._latest) and (now - self._written >= EVERY_US or len(self._latest) > NOTED_MAX)
 
     def take(self, now: int) -> dict[int, int]:
-        """What is to be written; give it `back` if that fails."""
+        """What is to be written; say that it is `written`, or give it `back` if that fails."""
         taken, self._latest = self._latest, {}
+        self._taken.append(taken)
         self._written = now
         return taken
 
+    def written(self, taken: dict[int, int]) -> None:
+        self._taken = [each for each in self._taken if each is not taken]
+
     def back(self, taken: dict[int, int]) -> None:
+        self.written(taken)
         self._latest = {**taken, **self._latest}

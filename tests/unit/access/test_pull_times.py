@@ -98,3 +98,16 @@ async def test_an_image_is_written_to_once_an_hour_however_often_it_is_pulled(
 
 def _latest(repository: int) -> dict[str, int | str]:
     return {"repository": repository, "tag": "latest"}
+
+
+def test_what_is_being_written_is_shown_until_it_is_stored() -> None:
+    times = PullTimes()
+    times.note(1, ROOT, HERE, 7)
+
+    taken = times.take(8)
+    assert times.of(1, None) == 7, "the row does not have it yet"
+    times.note(1, ROOT, HERE, 9)
+    times.written(taken)
+
+    assert times.of(1, 7) == 9
+    assert times.of(2, 5) == 5

@@ -26,14 +26,15 @@ from moorage.aws.shapes.iam import (
 )
 from moorage.base.clock import wire_seconds
 from moorage.base.errors.identities import InvalidInput
+from moorage.store.db.api import Reads
 
 NEVER = "N/A"
 
 
 @operation
 async def create_access_key(call: Call, request: CreateAccessKeyRequest) -> CreateAccessKeyResponse:
-    owner, name = await _owner(call, request.user_name)
     async with call.services.epochs.changing(call.account) as tx:
+        owner, name = await _owner(call, tx, request.user_name)
         await keys.check_room(tx, owner)
         key_id, secret = await insert_key(tx, call.keys, call.account, owner, call.now)
     return CreateAccessKeyResponse(
@@ -49,7 +50,7 @@ async def create_access_key(call: Call, request: CreateAccessKeyRequest) -> Crea
 
 @operation
 async def list_access_keys(call: Call, request: ListAccessKeysRequest) -> ListAccessKeysResponse:
-    owner, name = await _owner(call, request.user_name)
+    owner, name = await _owner(call, call.db, request.user_name)
     listing = Listing(call, request, owner)
     found = await keys.of_owner(call.db, owner, after=listing.after, limit=listing.ask)
     page = listing.page(found, lambda key: key.id)
@@ -64,8 +65,8 @@ async def list_access_keys(call: Call, request: ListAccessKeysRequest) -> ListAc
 async def update_access_key(call: Call, request: UpdateAccessKeyRequest) -> UpdateAccessKeyResponse:
     if request.status == "Expired":
         raise InvalidInput("The status of an access key is Active or Inactive.")
-    owner, _ = await _owner(call, request.user_name)
     async with call.services.epochs.changing(call.account) as tx:
+        owner, _ = await _owner(call, tx, request.user_name)
         await keys.set_status(tx, owner, request.access_key_id, request.status)
         if request.status == "Inactive":
             await keys.check_way_in(tx, call.account, request.access_key_id)
@@ -74,8 +75,8 @@ async def update_access_key(call: Call, request: UpdateAccessKeyRequest) -> Upda
 
 @operation
 async def delete_access_key(call: Call, request: DeleteAccessKeyRequest) -> DeleteAccessKeyResponse:
-    owner, _ = await _owner(call, request.user_name)
     async with call.services.epochs.changing(call.account) as tx:
+        owner, _ = await _owner(call, tx, request.user_name)
         await keys.delete(tx, owner, request.access_key_id)
         await keys.check_way_in(tx, call.account, request.access_key_id)
     return DeleteAccessKeyResponse()
@@ -97,11 +98,11 @@ async def get_access_key_last_used(
     )
 
 
-async def _owner(call: Call, user_name: str | None) -> tuple[str, str]:
+async def _owner(call: Call, reads: Reads, user_name: str | None) -> tuple[str, str]:
     """Whose keys are meant, and what they are called: a user, or the root that calls."""
     if user_name is None and call.principal.kind == "root":
         return f"arn:aws:iam::{call.account}:root", ROOT_NAME
-    user = await user_or_caller(call, user_name)
+    user = await user_or_caller(call, user_name, reads)
     return user.id, user.name
 
 

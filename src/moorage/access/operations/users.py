@@ -40,6 +40,7 @@ from moorage.aws.shapes.iam import (
 from moorage.base.clock import wire_seconds
 from moorage.base.errors.identities import NoSuchEntity
 from moorage.base.errors.requests import Validation
+from moorage.store.db.api import Reads
 
 ROOT_NAME = "root"
 """What a root is called where the model wants the name of a user."""
@@ -156,13 +157,14 @@ async def delete_user_permissions_boundary(
     return DeleteUserPermissionsBoundaryResponse()
 
 
-async def user_or_caller(call: Call, name: str | None) -> Entity:
+async def user_or_caller(call: Call, name: str | None, reads: Reads | None = None) -> Entity:
     """The user of that name; without one, the user who calls. Raise `NoSuchEntity`, `Validation`."""
+    reads = reads or call.db
     if name is not None:
-        return await entities.need(call.db, call.account, "user", name)
+        return await entities.need(reads, call.account, "user", name)
     if call.principal.kind != "user":
         raise Validation("Must specify userName when calling with non-User credentials")
-    found = await entities.by_id(call.db, call.principal.id)
+    found = await entities.by_id(reads, call.principal.id)
     if found is None:
         raise NoSuchEntity(f"The user with name {call.principal.name} cannot be found.")
     return found

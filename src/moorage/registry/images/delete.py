@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moorage.access.authorize import asks_for_tag, authorize_tags
 from moorage.access.call import Call
 from moorage.base.digest import Digest
 from moorage.registry.account.replicas import replicate_removal
-from moorage.registry.images import announce, find
+from moorage.registry.images import announce, find, tag_rights
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
+from moorage.registry.images.tag_rights import TagRights
 from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Transaction
 
@@ -35,16 +35,20 @@ async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
 
 async def remove_image(call: Call, repository: Repository, digest: Digest) -> bool:
     """Delete the image and every tag on it at once. An index that has it as a child becomes sparse. False if absent."""
-    await _authorize_tags(call, repository, [str(digest)])
-    async with call.db.transaction() as tx:
-        image = await find.by_digest(tx, repository, digest)
-        if image is not None:
+    while True:
+        rights = await tag_rights.ask(call, _ACTION, repository, [str(digest)])
+        async with call.db.transaction() as tx:
+            image = await find.by_digest(tx, repository, digest)
+            if image is None:
+                return False
             tags = await find.tags_of(tx, image)
+            if not rights.cover(image, tags):
+                continue
             await erase(tx, image.id, call.now + call.limits.grace_us)
             await announce.deleted(call.services, tx, repository, image, tags)
             await replicate_removal(call.services, tx, repository, [(digest, tag) for tag in (*tags, None)])
             tx.changed(repository.id)
-    return image is not None
+        return True
 
 
 async def remove_all(
@@ -55,25 +59,30 @@ async def remove_all(
     An index goes before what it has as children, so that those are free in the same request.
     """
     results: dict[int, Removed | Failure] = {}
-    await _authorize_tags(call, repository, [digest for digest, tag in asked if digest and tag is None])
-    async with call.db.transaction() as tx:
-        found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
-        for n in await _parents_first(tx, repository, found):
-            result = results[n] = await _remove_one(call, tx, repository, *asked[n])
-            if not isinstance(result, Failure):
-                await replicate_removal(call.services, tx, repository, result)
-        tx.changed(repository.id)
-    return [results[n] for n in range(len(asked))]
+    whole = [digest for digest, tag in asked if digest and tag is None]
+    while True:
+        rights = await tag_rights.ask(call, _ACTION, repository, whole)
+        async with call.db.transaction() as tx:
+            if not await _cover(tx, repository, whole, rights):
+                continue
+            found = [await identify(tx, repository, digest, tag) for digest, tag in asked]
+            for n in await _parents_first(tx, repository, found):
+                result = results[n] = await _remove_one(call, tx, repository, *asked[n])
+                if not isinstance(result, Failure):
+                    await replicate_removal(call.services, tx, repository, result)
+            tx.changed(repository.id)
+        return [results[n] for n in range(len(asked))]
 
 
-async def _authorize_tags(call: Call, repository: Repository, digests: Sequence[str]) -> None:
+async def _cover(tx: Transaction, repository: Repository, digests: Sequence[str], rights: TagRights) -> bool:
     """Whoever may not delete a tag may not delete its image by the digest either."""
-    if not asks_for_tag(call, _ACTION, repository.arn):
-        return
+    if rights.tags is None:
+        return True
     for digest in digests:
-        image = await identify(call.db, repository, digest, None)
-        if isinstance(image, Image):
-            await authorize_tags(call, _ACTION, repository.arn, await find.tags_of(call.db, image))
+        image = await identify(tx, repository, digest, None)
+        if isinstance(image, Image) and not rights.cover(image, await find.tags_of(tx, image)):
+            return False
+    return True
 
 
 async def erase(tx: Transaction, image: int, not_before: int) -> None:

@@ -84,11 +84,11 @@ async def tags_of(reads: Reads, image: Image) -> tuple[str, ...]:
 
 
 async def with_tags(reads: Reads, images: Sequence[Image]) -> list[Image]:
-    """The same images, each with its tags."""
+    """The same images, each with its tags. Those that were deleted since they were read are left out."""
     tags: dict[int, list[str]] = {}
-    for image, tag in await reads.all("images.tags_of_all", {"images": [image.id for image in images]}):
-        tags.setdefault(image, []).append(tag)
-    return [replace(image, tags=tuple(tags.get(image.id, ()))) for image in images]
+    for image, tag in await reads.all("images.tags_of_found", {"images": [image.id for image in images]}):
+        tags.setdefault(image, []).extend([tag] if tag is not None else [])
+    return [replace(image, tags=tuple(tags[image.id])) for image in images if image.id in tags]
 
 
 async def page(
@@ -99,13 +99,21 @@ async def page(
     after: tuple[int, bytes],
     limit: int,
 ) -> list[Image]:
-    """Newest first, each with its tags, from after (pushed, packed digest). `tag_status`: TAGGED, UNTAGGED or ANY."""
+    """Newest first, each with its tags, from after (pushed, packed digest). `tag_status`: TAGGED, UNTAGGED or ANY.
+
+    Images and tags are one read: between two, a tag may move.
+    """
     pushed, digest = after
     values: Values = {"repository": repository.id, "pushed": pushed, "digest": digest}
     rows = await call.db.all(
         "images.image_page" + _SUFFIX[tag_status], {**values, "statuses": list(statuses), "limit": limit}
     )
-    return await with_tags(call.db, [_image(row) for row in rows])
+    tags: dict[int, list[str]] = {}
+    images: dict[int, Row] = {}
+    for *image, tag in rows:
+        images[image[0]] = tuple(image)
+        tags.setdefault(image[0], []).extend([tag] if tag is not None else [])
+    return [replace(_image(row), tags=tuple(tags[id_])) for id_, row in images.items()]
 
 
 async def id_page(

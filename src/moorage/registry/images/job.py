@@ -39,6 +39,7 @@ async def write_pulls(services: Services) -> None:
     except BaseException:
         services.pull_times.back(taken)  # those that are written already change nothing
         raise
+    services.pull_times.written(taken)
 
 
 async def _purge_repository(services: Services, repository: int) -> bool:

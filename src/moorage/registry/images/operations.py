@@ -243,13 +243,19 @@ class _ByArrival(msgspec.Struct, array_like=True):
 
 
 async def _find_all(call: Call, repository: Repository, asked: Sequence[ImageIdentifier]) -> list[Image]:
-    found: dict[int, Image] = {}
-    for each in asked:  # at most 100
-        image = await identify(call.db, repository, each.image_digest, each.image_tag)
-        if isinstance(image, Failure):
-            raise refusal(repository, each.image_digest, each.image_tag, image, "imageIds")
-        found.setdefault(image.id, image)
-    return await find.with_tags(call.db, list(found.values()))
+    """With their tags. Looked for again where a tag has moved, or an image has gone, between two reads."""
+    while True:
+        found: dict[int, Image] = {}
+        tags: dict[int, set[str]] = {}
+        for each in asked:  # at most 100
+            image = await identify(call.db, repository, each.image_digest, each.image_tag)
+            if isinstance(image, Failure):
+                raise refusal(repository, each.image_digest, each.image_tag, image, "imageIds")
+            found.setdefault(image.id, image)
+            tags.setdefault(image.id, set()).update([each.image_tag] if each.image_tag is not None else [])
+        named = await find.with_tags(call.db, list(found.values()))
+        if len(named) == len(found) and all(tags[image.id].issubset(image.tags) for image in named):
+            return named
 
 
 async def _with_manifest(call: Call, repository: Repository, image: Image, tag: str | None) -> ImageShape:

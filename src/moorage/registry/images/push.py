@@ -72,6 +72,7 @@ async def push_image(
     *,
     algorithm: str = "sha256",
     strict: bool = False,
+    moves_tags: bool = True,
 ) -> Pushed:
     """Accept a manifest as it is, byte for byte.
 
@@ -83,7 +84,8 @@ async def push_image(
        d. each tag is set; a protected tag that points elsewhere refuses the whole push;
        e. where the image is to be replicated, that is put down as work;
        f. it is told: an event for each tag.
-    `strict`: a protected tag refuses the same digest as well (ECR's JSON API).
+    `strict`: a protected tag refuses the same digest as well (ECR's JSON API). Without `moves_tags`, those that point
+    somewhere already stay there.
     """
     # 1
     incoming = await receive(call, repository, content, media_type, algorithm)
@@ -92,11 +94,9 @@ async def push_image(
     try:
         async with call.db.transaction() as tx:
             stored = await store(call, tx, repository, incoming)
-            moved = [
-                tag
-                for tag in tags
-                if await _set_tag(call, tx, stored, digest, tag, strict=strict)
-            ]
+            if not moves_tags:
+                tags = [tag for tag in tags if await _is_free(tx, repository, tag)]
+            moved = [tag for tag in tags if await _set_tag(call, tx, stored, digest, tag, strict=strict)]
             if call.limits.aws_quotas:
                 await _check_tag_quota(call, tx, repository, stored.image, tags)
             if stored.was_restored:
@@ -258,6 +258,10 @@ async def _check_image_quota(call: Call, tx: Transaction, repository: Repository
             f"has the maximum allowed number of images which is '{most}'",
             quota="images",
         )
+
+
+async def _is_free(tx: Transaction, repository: Repository, tag: str) -> bool:
+    return await tx.one("images.tag_target", {"repository": repository.id, "tag": tag}) is None
 
 
 async def _check_tag_quota(

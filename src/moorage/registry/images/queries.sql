@@ -55,31 +55,45 @@ ON CONFLICT (repository, tag) DO UPDATE SET image = excluded.image, moved = excl
 -- tags_of: the tags of an image, in byte order
 SELECT tag FROM tags WHERE image = :image ORDER BY tag LIMIT 1000000
 
+-- tags_of_found: the tags of several images; of one without any a row without a tag, of one that is gone none
+SELECT i.id, t.tag FROM images i LEFT JOIN tags t ON t.image = i.id WHERE i.id IN :images
+ORDER BY i.id, t.tag LIMIT 1000000
+
 -- tags_of_all: the tags of several images
 SELECT image, tag FROM tags WHERE image IN :images ORDER BY image, tag LIMIT 1000000
 
 -- tag_page: tags in byte order, after one
 SELECT tag FROM tags WHERE repository = :repository AND tag > :after ORDER BY tag LIMIT :limit
 
--- image_page: newest first, from after (pushed, digest)
+-- image_page: newest first, from after (pushed, digest); a row for each tag
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
-       i.pushed, i.status, i.archived, i.activated, i.pulled
-FROM images i
-WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
-  AND i.status IN :statuses
-ORDER BY i.pushed DESC, i.digest LIMIT :limit
+       i.pushed, i.status, i.archived, i.activated, i.pulled, t.tag
+FROM (
+    SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+           i.pushed, i.status, i.archived, i.activated, i.pulled
+    FROM images i
+    WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
+      AND i.status IN :statuses
+    ORDER BY i.pushed DESC, i.digest LIMIT :limit) i
+LEFT JOIN tags t ON t.image = i.id
+ORDER BY i.pushed DESC, i.digest, t.tag LIMIT 1000000
 
--- image_page_tagged: only those with a tag
+-- image_page_tagged: only those with a tag, a row for each
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
-       i.pushed, i.status, i.archived, i.activated, i.pulled
-FROM images i
-WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
-  AND i.status IN :statuses AND EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
-ORDER BY i.pushed DESC, i.digest LIMIT :limit
+       i.pushed, i.status, i.archived, i.activated, i.pulled, t.tag
+FROM (
+    SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
+           i.pushed, i.status, i.archived, i.activated, i.pulled
+    FROM images i
+    WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
+      AND i.status IN :statuses AND EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)
+    ORDER BY i.pushed DESC, i.digest LIMIT :limit) i
+LEFT JOIN tags t ON t.image = i.id
+ORDER BY i.pushed DESC, i.digest, t.tag LIMIT 1000000
 
 -- image_page_untagged: only those without
 SELECT i.id, i.digest, i.media_type, i.artifact_type, i.config_media_type, i.manifest_size, i.image_size, i.subject,
-       i.pushed, i.status, i.archived, i.activated, i.pulled
+       i.pushed, i.status, i.archived, i.activated, i.pulled, NULL
 FROM images i
 WHERE i.repository = :repository AND i.pushed <= :pushed AND (i.pushed < :pushed OR i.digest > :digest)
   AND i.status IN :statuses AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.image = i.id)

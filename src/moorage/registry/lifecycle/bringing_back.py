@@ -7,7 +7,6 @@ from moorage.access.call import Call, Services
 from moorage.access.principals import root_of
 from moorage.base.digest import Digest
 from moorage.base.http import Arrival
-from moorage.registry.images import find
 from moorage.registry.images.push import push_image
 from moorage.registry.lifecycle import erased
 from moorage.registry.lifecycle.erased import Manifest
@@ -40,12 +39,14 @@ async def restore(call: Call, repository: Repository, kept: Manifest) -> list[st
 
     Raises what a push raises: `LayersNotFound`, `ReferencedImagesNotFound` for children that are not back yet.
     """
-    free = [tag for tag in kept.tags if await find.by_tag(call.db, repository, tag) is None]
     content = await content_of(call, repository, kept)
-    await push_image(call, repository, content, kept.media_type, free, algorithm=kept.digest.algorithm)
+    algorithm = kept.digest.algorithm
+    pushed = await push_image(
+        call, repository, content, kept.media_type, kept.tags, algorithm=algorithm, moves_tags=False
+    )
     async with call.db.transaction() as tx:
         await tx.run("lifecycle.forget_erased", {"repository": repository.id, "digest": kept.digest.packed})
-    return free
+    return list(pushed.moved)
 
 
 async def content_of(call: Call, repository: Repository, kept: Manifest) -> bytes:

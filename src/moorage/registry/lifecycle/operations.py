@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from moorage.access.authorize import asks_for_tag, authorize_tags
 from moorage.access.call import Call
 from moorage.access.paging import DEFAULT_PAGE, next_token, position_in, refuse_paging
 from moorage.aws.operation import operation
@@ -23,6 +22,7 @@ from moorage.aws.shapes.ecr import (
     PutLifecyclePolicyResponse,
     StartLifecyclePolicyPreviewRequest,
     StartLifecyclePolicyPreviewResponse,
+    TargetStorageClass,
     TransitioningImageTotalCount,
     UpdateImageStorageClassRequest,
     UpdateImageStorageClassResponse,
@@ -31,7 +31,7 @@ from moorage.base.clock import wire_seconds
 from moorage.base.digest import Digest
 from moorage.base.errors.images import ImageStorageClassUpdateNotSupported
 from moorage.base.errors.requests import InvalidParameter
-from moorage.registry.images import archive, find
+from moorage.registry.images import archive, find, tag_rights
 from moorage.registry.images.identify import Failure, identify, refusal
 from moorage.registry.lifecycle import preview as previews
 from moorage.registry.lifecycle import stored
@@ -129,24 +129,32 @@ async def update_image_storage_class(
     """To the archive at once; back it takes a while, and the image is ACTIVATING until then."""
     repository = await repositories.find(call, request.repository_name, request.registry_id)
     asked = request.image_id
-    if asked.image_tag is None and asks_for_tag(call, _UPDATE, repository.arn):
-        image = await identify(call.db, repository, asked.image_digest, None)
-        if not isinstance(image, Failure):
-            await authorize_tags(call, _UPDATE, repository.arn, await find.tags_of(call.db, image))
-    async with call.db.transaction() as tx:
-        found = await identify(tx, repository, asked.image_digest, asked.image_tag)
-        if isinstance(found, Failure):
-            raise refusal(repository, asked.image_digest, asked.image_tag, found, "imageId")
-        if request.target_storage_class == "ARCHIVE":
-            await _archive(call, tx, repository, found)
-        else:
-            await _restore(call, tx, repository, found)
+    found = await _move(call, repository, asked, request.target_storage_class)
     return UpdateImageStorageClassResponse(
         registry_id=repository.registry.account,
         repository_name=repository.name,
         image_id=ImageIdentifier(image_digest=str(found.digest), image_tag=asked.image_tag),
         image_status="ARCHIVED" if request.target_storage_class == "ARCHIVE" else "ACTIVATING",
     )
+
+
+async def _move(
+    call: Call, repository: Repository, asked: ImageIdentifier, target: TargetStorageClass
+) -> find.Image:
+    whole = [asked.image_digest] if asked.image_digest is not None and asked.image_tag is None else []
+    while True:
+        rights = await tag_rights.ask(call, _UPDATE, repository, whole)
+        async with call.db.transaction() as tx:
+            found = await identify(tx, repository, asked.image_digest, asked.image_tag)
+            if isinstance(found, Failure):
+                raise refusal(repository, asked.image_digest, asked.image_tag, found, "imageId")
+            if whole and not rights.cover(found, await find.tags_of(tx, found)):
+                continue
+            if target == "ARCHIVE":
+                await _archive(call, tx, repository, found)
+            else:
+                await _restore(call, tx, repository, found)
+        return found
 
 
 async def _archive(call: Call, tx: Transaction, repository: Repository, image: find.Image) -> None:

@@ -96,16 +96,20 @@ async def start(call: Call, destination: Registry) -> Backfill:
 
 async def stop(call: Call, id_: str) -> Backfill:
     """Have it end after what is being brought now. Raise `ReplicationBackfillInvalidStatus` if it has ended."""
-    found = await find(call, id_)
     async with call.db.transaction() as tx:
+        found = await _find(tx, call, id_)
         if not await tx.run("replication.stop_backfill", {"id": found.id}):
             raise ReplicationBackfillInvalidStatus(id=id_, status=found.status)
-    return await find(call, id_)
+        return await _find(tx, call, id_)
 
 
 async def find(call: Call, id_: str) -> Backfill:
     """Of the registry called. Raise `ReplicationBackfillNotFound`."""
-    found = await _by_id(call.db, id_.lower())
+    return await _find(call.db, call, id_)
+
+
+async def _find(reads: Reads, call: Call, id_: str) -> Backfill:
+    found = await _by_id(reads, id_.lower())
     if found is None or found.source != Registry(call.account, call.region):
         raise ReplicationBackfillNotFound(id=id_, registry_id=call.account)
     return found

@@ -24,16 +24,18 @@ class Status:
 
 
 async def of_image(reads: Reads, repository: Repository, image: Image) -> list[Status]:
-    """By destination. What is under way counts more than how it went before."""
+    """By destination. What is under way counts more than how it went before.
+
+    The jobs are read first: one that ends between the two reads has left its outcome.
+    """
+    first = subjects_of(repository.id, image.digest)
+    beyond = first[:-1] + chr(ord(first[-1]) + 1)
+    pending = await reads.all("replication.pending", {"kind": KIND, "first": first, "beyond": beyond})
     found: dict[Registry, Status] = {}
     for account, region, failure in await reads.all("replication.statuses", {"image": image.id}):
         destination = Registry(account, region)
         found[destination] = Status(destination, "FAILED" if failure else "COMPLETE", failure)
-    first = subjects_of(repository.id, image.digest)
-    beyond = first[:-1] + chr(ord(first[-1]) + 1)
-    for subject, is_given_up in await reads.all(
-        "replication.pending", {"kind": KIND, "first": first, "beyond": beyond}
-    ):
+    for subject, is_given_up in pending:
         destination = Replica.parse(subject).destination
         if is_given_up:
             found.setdefault(destination, Status(destination, "FAILED", GIVEN_UP))

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from moorage.access.operations import access_keys
+from moorage.access.epochs import Epochs
+from moorage.access.operations import access_keys, users
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
 from moorage.base.errors.identities import InvalidInput, NoSuchEntity
@@ -11,6 +14,7 @@ from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory
 from ...registry.registry import MemoryRegistry
+from ...registry.straddling import TRANSACTION, straddle
 from .calling import OTHER, add_account, add_key, add_user, by, by_role, every_page
 
 
@@ -181,3 +185,19 @@ async def test_last_used_of_a_key_is_na_until_it_is_used(registry: MemoryRegistr
         user_name="Alice",
         access_key_last_used=iam.AccessKeyLastUsed(last_used_date=90.0, service_name="ecr", region="home-1"),
     )
+
+
+@in_memory
+async def test_a_user_who_is_deleted_while_a_key_is_made_leaves_none(registry: MemoryRegistry) -> None:
+    call = await add_account(registry)
+    await add_user(call, "alice")
+
+    async def leave() -> None:
+        await users.delete_user(call, iam.DeleteUserRequest(user_name="alice"))
+
+    straddle(registry, TRANSACTION, leave)
+    straddled = replace(registry.services, epochs=Epochs(registry.services.db))
+    with pytest.raises(NoSuchEntity):
+        await add_key(replace(call, services=straddled), "alice")
+
+    assert registry.count("access_keys") == 0

@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from moorage.access.call import Call
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
+from moorage.base.errors.access import AccessDenied
 from moorage.registry.images import delete, find
 from moorage.registry.images.identify import NOT_FOUND, Failure
 from moorage.registry.images.push import push_image
 from moorage.registry.repositories.repository import Repository
 
+from ...access.test_authorize import allow, document, user
 from ..memory import in_memory
 from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of
+from ..straddling import TRANSACTION, straddle
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG = Digest.of(b"{}")
@@ -135,3 +141,37 @@ async def test_remove_all_takes_nested_indexes_in_any_order(
 
     assert not any(isinstance(result, Failure) for result in results)
     assert registry.count("images") == 0
+
+
+async def caretaker(registry: MemoryRegistry) -> Call:
+    """Who may delete images, but nothing that is tagged `prod`."""
+    policies = document(
+        allow("ecr:*"), {**allow("ecr:BatchDeleteImage"), "Effect": "Deny", **unless_tagged("prod")}
+    )
+    return await user(registry, policies)
+
+
+def unless_tagged(tag: str) -> dict[str, object]:
+    return {"Condition": {"StringEquals": {"moorage:ImageTag": tag}}}
+
+
+@pytest.mark.parametrize("by_batch", [True, False])
+@in_memory
+async def test_a_tag_that_an_image_gets_while_it_is_deleted_by_its_digest_is_asked_about(
+    registry: MemoryRegistry, by_batch: bool
+) -> None:
+    app, digest = await tagged(registry, "dev")
+    caller = await caretaker(registry)
+
+    async def release() -> None:
+        await push_image(registry.call, app, image_of([b"{}"]), MANIFEST_TYPE, ["prod"])
+
+    straddle(registry, TRANSACTION, release)
+    call = replace(caller, services=registry.services)
+    one, all_ = partial(delete.remove_image, call, app, digest), partial(delete.remove_all, call, app)
+    with pytest.raises(AccessDenied):
+        await (all_([(str(digest), None)]) if by_batch else one())
+
+    image = await find.by_digest(registry.db, app, digest)
+    assert image is not None
+    assert await find.tags_of(registry.db, image) == ("dev", "prod")

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from moorage.aws.shapes.ecr import DescribeImagesRequest, ImageIdentifier
 from moorage.base.digest import Digest
+from moorage.base.errors.images import ImageNotFound
 from moorage.base.errors.ourselves import Corrupted
 from moorage.registry.images import delete, find
+from moorage.registry.images.operations import describe_images
 from moorage.registry.images.push import push_image
 from moorage.registry.repositories.repository import Repository
 
 from ..memory import in_memory
 from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of
+from ..straddling import straddle
 
 ANY = ("ACTIVE", "ARCHIVED", "ACTIVATING")
 NEWEST = (1 << 62, b"")
@@ -117,3 +121,44 @@ async def test_a_manifest_moved_to_another_row_does_not_open(registry: MemoryReg
     assert swapped is not None
     with pytest.raises(Corrupted):
         await find.manifest_of(registry.call, app, swapped)
+
+
+@in_memory
+async def test_a_page_is_of_one_moment(registry: MemoryRegistry) -> None:
+    """Between two reads `latest` may move: no page may be without it, or with it on two images."""
+    app, digests = await several(registry)
+    await push_image(registry.call, app, image_of([b"0"]), MANIFEST_TYPE, ["latest"])
+    call = registry.call
+
+    async def move() -> None:
+        await push_image(call, app, image_of([b"1"]), MANIFEST_TYPE, ["latest"])
+
+    for statement in ("images.tags_of_all", "images.tags_of_found"):
+        straddle(registry, statement, move)
+        page = await find.page(registry.call, app, "ANY", ANY, NEWEST, 10)
+        assert [image.digest for image in page if "latest" in image.tags] == [digests[0]]
+
+
+@pytest.mark.parametrize("what", ["moves", "goes"])
+@in_memory
+async def test_images_that_are_named_are_described_as_they_are_at_one_moment(
+    registry: MemoryRegistry, what: str
+) -> None:
+    app, digests = await several(registry)
+    call = registry.call
+
+    async def change() -> None:
+        if what == "moves":
+            await push_image(call, app, image_of([b"1"]), MANIFEST_TYPE, ["a"])
+        else:
+            await delete.remove_image(call, app, digests[0])
+
+    straddle(registry, "images.tags_of_found", change)
+    asked = DescribeImagesRequest(repository_name="app", image_ids=[ImageIdentifier(image_tag="a")])
+    if what == "goes":
+        with pytest.raises(ImageNotFound):
+            await describe_images(registry.call, asked)
+        return
+    (described,) = (await describe_images(registry.call, asked)).image_details or []
+
+    assert (described.image_digest, described.image_tags) == (str(digests[1]), ["a", "c"])

@@ -12,7 +12,7 @@ from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.images import find
 from moorage.registry.images.push import push_image
 from moorage.registry.lifecycle import erased, stored, uses
-from moorage.registry.lifecycle.bringing_back import BRING_BACK, subject_of
+from moorage.registry.lifecycle.bringing_back import BRING_BACK, bring_back, subject_of
 from moorage.registry.lifecycle.evaluate import DAY, evaluate
 from moorage.registry.lifecycle.job import forget
 from moorage.registry.lifecycle.policy import Policy, Rule, parse
@@ -20,9 +20,11 @@ from moorage.registry.lifecycle.survey import survey, survey_tags
 from moorage.registry.lifecycle.tags import TagFacts, evaluate_tags
 from moorage.registry.lifecycle.taking import take, take_tags
 from moorage.registry.repositories.repository import Repository
+from moorage.store.jobs.queue import Job
 
 from ..memory import in_memory, with_limits
 from ..registry import ACCOUNT, MANIFEST_TYPE, REGION, MemoryRegistry, image_of
+from ..straddling import TRANSACTION, straddle
 from .running import apply_now, older_than, policy_of, push, run_jobs, status_of
 
 NOW = 1_000 * DAY
@@ -343,3 +345,33 @@ async def test_without_a_window_nothing_is_kept(registry: MemoryRegistry) -> Non
     await apply_now(registry, app)
 
     assert registry.count("erased_images") == 0
+
+
+@in_memory
+async def test_a_tag_that_is_set_while_an_image_is_brought_back_stays_where_it_is(
+    registry: MemoryRegistry,
+) -> None:
+    with_limits(registry, undelete_us=3 * DAY)
+    app = await registry.repository("team/app")
+    image = await push(registry, app, "image", "v1", "latest")
+    registry.pass_time(2 * DAY)
+    await stored.put(registry.call, app, policy_of(older_than(1)))
+    await apply_now(registry, app)
+    call = registry.call
+
+    async def set_latest() -> None:
+        await push_image(call, app, image_of([b"{}"]), MANIFEST_TYPE, ["latest"])
+
+    job = Job(1, BRING_BACK, subject_of(app, image), "", 1, 1)
+    straddle(registry, TRANSACTION, set_latest)
+    await bring_back(registry.services, job)
+
+    assert [(await by_tag(registry, app, tag)) for tag in ("v1", "latest")] == [
+        image,
+        Digest.of(image_of([b"{}"])),
+    ]
+
+
+async def by_tag(registry: MemoryRegistry, app: Repository, tag: str) -> Digest | None:
+    found = await find.by_tag(registry.db, app, tag)
+    return found.digest if found else None

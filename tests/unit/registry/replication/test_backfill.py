@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from moorage.base.clock import HOUR, MINUTE
@@ -18,6 +20,7 @@ from moorage.registry.replication.copying import Means
 
 from ..memory import in_memory
 from ..registry import ACCOUNT, MemoryRegistry, image_of
+from ..straddling import TRANSACTION, straddle
 from .replicating import FURTHER, HERE, OTHERS, THERE, Registry, at, configure, repository_at, run, tags_at
 
 LAYERS = [b"{}", b"layer"]
@@ -206,3 +209,14 @@ async def test_hundreds_of_images_are_brought_in_batches(registry: MemoryRegistr
 
     found = await backfill.find(registry.call, begun.id)
     assert (found.status, found.total, found.completed) == ("COMPLETE", 90, 90)
+
+
+@in_memory
+async def test_one_that_ends_while_it_is_to_be_stopped_is_told_as_it_is(registry: MemoryRegistry) -> None:
+    await registry.push(await registry.repository("app"), LAYERS, "v1")
+    await configure(registry, THERE)
+    begun = await backfill.start(registry.call, THERE)
+
+    straddle(registry, TRANSACTION, partial(run, registry))
+    with pytest.raises(ReplicationBackfillInvalidStatus, match="COMPLETE"):
+        await backfill.stop(registry.call, begun.id)

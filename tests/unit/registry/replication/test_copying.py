@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+
+import pytest
 
 from moorage.base.clock import HOUR, MINUTE
 from moorage.base.digest import Digest
@@ -17,6 +20,7 @@ from moorage.registry.uploads import layers
 
 from ..memory import in_memory, with_limits
 from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of
+from ..straddling import straddle
 from .replicating import (
     FURTHER,
     HERE,
@@ -434,3 +438,18 @@ async def test_what_replication_links_waits_for_its_image_like_any_layer(registr
     assert target is not None
     assert await registry.not_before(target, Digest.of(LAYERS[1])) is None
     assert await layers.link_stored(at(registry, THERE), target, Digest.of(b"unknown")) is False
+
+
+@pytest.mark.parametrize("statement", ["replication.statuses", "replication.pending"])
+@in_memory
+async def test_a_replication_that_ends_while_it_is_asked_about_has_a_status(
+    registry: MemoryRegistry, statement: str
+) -> None:
+    await configure(registry, THERE)
+    app = await registry.repository("app")
+    digest = await registry.push(app, LAYERS, "v1")
+    image = await find.by_digest(registry.db, app, digest)
+    assert image is not None
+
+    straddle(registry, statement, partial(run, registry))
+    assert await statuses.of_image(registry.services.db, app, image) != []

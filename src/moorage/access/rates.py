@@ -53,7 +53,7 @@ class Rates:
 
     def __init__(self, per_second: Mapping[str, int]) -> None:
         self._intervals = {name: SECOND / rate for name, rate in per_second.items() if rate}
-        self._full_at: OrderedDict[tuple[str, Registry, str], float] = OrderedDict()
+        self._full_at: OrderedDict[tuple[str, str, str, str], float] = OrderedDict()
 
     @property
     def are_limited(self) -> bool:
@@ -69,7 +69,7 @@ class Rates:
         interval = self._intervals.get(operation)
         if interval is None:
             return True
-        key = (caller, registry, operation)
+        key = (caller, registry.account, registry.region, operation)  # texts: their hashes are remembered
         full_at = self._full_at.get(key, now)
         if not now <= full_at <= now + _HELD:  # full, or the clock was set back
             full_at = now

@@ -10,11 +10,22 @@ import msgspec
 import pytest
 
 from moorage.access.principals import Principal, Session, root_of
+from moorage.access.service_events import ServiceEvent
 from moorage.aws.shapes.ecr import PutImageRequest, UploadLayerPartRequest
 from moorage.aws.shapes.iam import CreateUserRequest
 from moorage.aws.shapes.sts import AssumeRoleWithWebIdentityRequest
+from moorage.base.addresses import Registry
 from moorage.base.clock import SECOND
-from moorage.registry.audit.record import DOCUMENT_MAX, Called, name_of, record_of, told, type_of
+from moorage.registry.audit.record import (
+    DOCUMENT_MAX,
+    Called,
+    dated,
+    name_of,
+    record_of,
+    record_of_event,
+    told,
+    type_of,
+)
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:ecr:home-1:{ACCOUNT}:repository/team/app"
@@ -187,3 +198,82 @@ def test_resources_are_found_by_what_users_call_them() -> None:
     assert name_of(f"arn:aws:iam::{ACCOUNT}:user/team/ann") == "team/ann"
     assert (name_of("team/app"), type_of("*")) == ("team/app", "")
     assert record_of(CALL).resource == "team/app"
+
+
+EVENT = ServiceEvent(
+    name="ImageActivationEvent",
+    registry=Registry(ACCOUNT, "home-1"),
+    resource=ARN,
+    details={"repositoryName": "team/app", "result": "SUCCESS"},
+)
+
+
+def test_what_the_service_did_has_the_members_of_cloudtrail_and_no_caller() -> None:
+    record = record_of_event(EVENT, "an-id", 1_573_905_012 * SECOND)
+
+    assert json.loads(record.document) == {
+        "eventVersion": "1.11",
+        "userIdentity": {"accountId": ACCOUNT, "invokedBy": "AWS Internal"},
+        "eventTime": "2019-11-16T11:50:12Z",
+        "eventSource": "ecr.amazonaws.com",
+        "eventName": "ImageActivationEvent",
+        "awsRegion": "home-1",
+        "sourceIPAddress": "AWS Internal",
+        "userAgent": "AWS Internal",
+        "requestParameters": None,
+        "responseElements": None,
+        "eventID": "an-id",
+        "readOnly": True,
+        "resources": [{"ARN": ARN, "accountId": ACCOUNT, "type": "AWS::ECR::Repository"}],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "serviceEventDetails": {"repositoryName": "team/app", "result": "SUCCESS"},
+        "eventCategory": "Management",
+    }
+    assert (record.username, record.access_key, record.is_read_only) == ("", "", True)
+    assert (record.resource_type, record.resource) == ("AWS::ECR::Repository", "team/app")
+
+
+def test_what_the_service_could_not_do_says_why() -> None:
+    failed = replace(EVENT, error_code="AccessDenied", error_message="x" * 10_000)
+
+    told = json.loads(record_of_event(failed, "an-id", 0).document)
+
+    assert (told["errorCode"], len(told["errorMessage"])) == ("AccessDenied", 1_024)
+
+
+def test_details_that_are_too_long_are_left_out() -> None:
+    huge = replace(EVENT, details={"images": ["x" * 1_000] * 100})
+
+    document = record_of_event(huge, "an-id", 0).document
+
+    assert len(document) < 2_000
+    assert json.loads(document)["serviceEventDetails"] == {"omitted": f"more than {DOCUMENT_MAX} bytes"}
+
+
+def test_an_answer_that_is_too_long_goes_before_what_was_asked() -> None:
+    told = written(replace(CALL, parameters={"asked": "x"}, elements={"answered": ["x" * 1_000] * 100}))
+
+    assert told["requestParameters"] == {"asked": "x"}
+    assert told["responseElements"] == {"omitted": f"more than {DOCUMENT_MAX} bytes"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1_531_347_464.0, "Jul 11, 2018 10:17:44 PM"),
+        (1_531_267_200.999, "Jul 11, 2018 12:00:00 AM"),
+        (1_530_446_700.5, "Jul 1, 2018 12:05:00 PM"),
+    ],
+)
+def test_times_of_an_answer_are_dates_in_words(seconds: float, text: str) -> None:
+    answer = {
+        "repository": {"createdAt": seconds, "score": 1.5},
+        "images": [{"lastRecordedPullTime": seconds}],
+    }
+
+    assert dated(answer) == {
+        "repository": {"createdAt": text, "score": 1.5},
+        "images": [{"lastRecordedPullTime": text}],
+    }

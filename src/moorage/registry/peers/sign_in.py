@@ -128,17 +128,16 @@ class SignIn:
             # 3
             said = await self._call(key, "GetAuthorizationToken", {})
             self._password, ends = self._password_in(said)
-            life = min(ends - now, LIFE_MAX_US)
+            life = min(ends - now, LIFE_MAX_US) if ends else LIFE_MAX_US
             self._key, self._renewed_at = key, now + max(life - MARGIN_US, life // 2)
 
     def _password_in(self, said: Mapping[str, Any]) -> tuple[str, int]:
-        """With its end: that of the role's session, if that is sooner, is known there."""
+        """With its end, 0 if that is not said. Of a role's session it is the end of that, if it is sooner."""
         try:
             given = said["authorizationData"][0]
-            return str(given["authorizationToken"]), int(given.get("expiresAt", 0) * SECOND) or (
-                self._clock() + LIFE_MAX_US
-            )
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+            password, ends = str(given["authorizationToken"]), given.get("expiresAt")
+            return password, int(ends * SECOND) if isinstance(ends, int | float) else 0
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
             raise self.failed("answers GetAuthorizationToken without a token") from None
 
     async def _assume(self, key: SigningKey, role: Role) -> SigningKey:

@@ -8,6 +8,7 @@ is assumed (`sts:ExternalId`), and a peer works for the accounts only that the o
 from __future__ import annotations
 
 import base64
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,22 +17,56 @@ from typing import TypeVar
 
 from moorage.access.call import Call
 from moorage.base.addresses import Registry
-from moorage.base.clock import Clock
+from moorage.base.clock import SECOND, Clock
 from moorage.base.digest import Digest
 from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.error import MoorageError
 from moorage.base.errors.peers import PeerFailed
 from moorage.base.errors.upstream import UpstreamAccessDenied, UpstreamUnavailable
 from moorage.registry.peers.peer import Peer
 from moorage.registry.peers.sign_in import Role, SignIn
-from moorage.registry.upstream.client import Login, Manifest, Source, UpstreamClient
+from moorage.registry.upstream.client import Login, Manifest, Source, UpstreamClient, in_time
 from moorage.registry.upstream.reach import origin_of, rules_for
 from moorage.registry.upstream.rules import Rule
 from moorage.remote.addresses import Allowed
 from moorage.remote.egress import Egress
 from moorage.remote.rules import Rules
 
+RETRY_US = 5 * SECOND
+"""After which a peer that did not let us in is asked again."""
 _SIGNED_IN_MAX = 256  # roles of one peer
 _Result = TypeVar("_Result")
+
+_log = logging.getLogger("moorage")
+
+
+@dataclass(slots=True)
+class _Door:
+    """Where one role signs in. Callers are not told what is the operator's: his key, his files."""
+
+    sign_in: SignIn
+    clock: Clock
+    role: str
+    refused: MoorageError | None = None
+    refused_until: int = 0
+
+    async def password(self) -> str:
+        """Raise `UpstreamAccessDenied` or `UpstreamUnavailable`."""
+        if self.refused is not None and self.clock() < self.refused_until:
+            raise type(self.refused)(str(self.refused))
+        try:
+            return await self.sign_in.password()
+        except (AccessDenied, PeerFailed) as error:
+            _log.warning("%s", error)
+            self.refused, self.refused_until = self._told(error), self.clock() + RETRY_US
+            raise self.refused from None
+
+    def _told(self, error: MoorageError) -> MoorageError:
+        if isinstance(error, AccessDenied):
+            who = f"the role {self.role}" if self.role else "who pulls for this installation"
+            return UpstreamAccessDenied(f"The upstream registry does not let this installation act as {who}")
+        reason = "it cannot be signed in at; the log of this registry says why"
+        return UpstreamUnavailable(upstream=self.sign_in.peer.door.authority, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +76,7 @@ class _Reached:
     peer: Peer
     client: UpstreamClient
     egress: Egress
-    signed_in: OrderedDict[Role | None, SignIn] = field(default_factory=OrderedDict)
+    doors: OrderedDict[Role | None, _Door] = field(default_factory=OrderedDict)
 
 
 class UpstreamPeers:
@@ -71,30 +106,30 @@ class UpstreamPeers:
         arn = rule.role_arn or peer.role_arn
         role = Role(arn, f"moorage-pull-through-{account}", external_id=account) if arn else None
         source = Source(origin_of(peer.door), rule.name_upstream(name) or "")
-        return SignedIn(reached.client, self._sign_in(reached, role)), source
+        return SignedIn(reached.client, self._door(reached, role)), source
 
     async def close(self) -> None:
         for reached in self._reached.values():
             await reached.client.close()
             await reached.egress.close()
 
-    def _sign_in(self, reached: _Reached, role: Role | None) -> SignIn:
-        known = reached.signed_in
-        found = known.get(role)
-        if found is None:
-            found = known[role] = SignIn(reached.peer, self._clock, reached.egress, role)
-            if len(known) > _SIGNED_IN_MAX:
-                known.popitem(last=False)
-        known.move_to_end(role)
-        return found
+    def _door(self, reached: _Reached, role: Role | None) -> _Door:
+        doors = reached.doors
+        if role not in doors:
+            sign_in = SignIn(reached.peer, self._clock, reached.egress, role)
+            doors[role] = _Door(sign_in, self._clock, role.arn if role is not None else "")
+            if len(doors) > _SIGNED_IN_MAX:
+                doors.popitem(last=False)
+        doors.move_to_end(role)
+        return doors[role]
 
 
 class SignedIn:
     """A `client.SourceClient` that has a password for a while. One that ended early is asked for again, once."""
 
-    def __init__(self, client: UpstreamClient, sign_in: SignIn) -> None:
+    def __init__(self, client: UpstreamClient, door: _Door) -> None:
         self._client = client
-        self._sign_in = sign_in
+        self._door = door
 
     async def digest_of(self, source: Source, reference: str) -> Digest | None:
         return await self._with_login(source, lambda signed: self._client.digest_of(signed, reference))
@@ -119,22 +154,18 @@ class SignedIn:
         """The client is its peer's."""
 
     async def _with_login(self, source: Source, ask: Callable[[Source], Awaitable[_Result]]) -> _Result:
-        password = await self._password()
+        password = await self._password(source)
         try:
             return await ask(replace(source, login=_login_of(password)))
         except UpstreamAccessDenied as error:
             if not error.facts.get("login_ended"):
                 raise
-        self._sign_in.forget(password)
-        return await ask(replace(source, login=_login_of(await self._password())))
+        self._door.sign_in.forget(password)
+        return await ask(replace(source, login=_login_of(await self._password(source))))
 
-    async def _password(self) -> str:
-        try:
-            return await self._sign_in.password()
-        except AccessDenied as error:
-            raise UpstreamAccessDenied(f"The upstream registry cannot be signed in at: {error}") from None
-        except PeerFailed as error:
-            raise UpstreamUnavailable(upstream=self._sign_in.peer.door.authority, reason=str(error)) from None
+    async def _password(self, source: Source) -> str:
+        async with in_time(source):
+            return await self._door.password()
 
 
 def _login_of(password: str) -> Login:

@@ -174,15 +174,15 @@ def test_a_newer_schema_is_refused_and_left_alone(database_url: str, statements:
     start(database_url, statements)
     with raw(database_url) as connection:
         connection.execute(
-            "PRAGMA user_version = 9"
+            f"PRAGMA user_version = {NEWEST + 1}"
             if engine_of(database_url) == "sqlite"
-            else "UPDATE schema_version SET version = 9"
+            else f"UPDATE schema_version SET version = {NEWEST + 1}"
         )
 
-    with pytest.raises(SchemaTooNew, match=rf"version 9 .* knows {NEWEST}: run the newer Moorage"):
+    with pytest.raises(SchemaTooNew, match=rf"version {NEWEST + 1} .* knows {NEWEST}: run the newer Moorage"):
         start(database_url, statements)
 
-    assert stored_version(database_url) == 9
+    assert stored_version(database_url) == NEWEST + 1
 
 
 def test_the_file_is_its_owners_only(tmp_path: Path, statements: Statements) -> None:

@@ -418,3 +418,48 @@ def test_each_request_of_docker_hangs_together(docker_traces: Collector) -> None
     assert all("send" in docker_traces.below(span) for span in sent)
     requests = {span.id for span in spans if span.kind == 2}
     assert {span.parent for span in spans if span.name in ("seal", "store", "send")} <= requests
+
+
+def test_a_replication_is_one_trace_across_both_installations(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    here, there = (tmp_path_factory.mktemp(name) for name in ("here", "there"))
+    with collecting() as collector:
+        to_collector = ("--otlp-endpoint", collector.url)
+        with running(there, "--account", "210987654321", *to_collector) as second:
+            (here / "moorage.toml").write_text(
+                f"""
+account = "123456789012"
+[[replication_peers]]
+account = "210987654321"
+region = "us-east-1"
+url = "{second.endpoint}"
+networks = "127.0.0.0/8"
+credentials = "{second.data / "credentials"}"
+"""
+            )
+            with running(here, "--config", str(here / "moorage.toml"), *to_collector) as first:
+                rule = {"destinations": [{"region": "us-east-1", "registryId": "210987654321"}]}
+                first.client("ecr").put_replication_configuration(replicationConfiguration={"rules": [rule]})
+                first.client("ecr").create_repository(repositoryName="team/app")
+                Client(first).push("team/app", PUSH)
+                _wait(lambda: _has_arrived(second))
+
+    job = next(span for span in collector.named("job replicate") if not span.is_error)
+    there_of_it = [span for span in collector.of_trace(job.trace) if span.kind == 2]
+    pushed = [span for span in there_of_it if "manifests" in span.name and _made(span)]
+    asked = {span.id: (span.kind, span.name, span.parent) for span in collector.spans}
+    assert {asked[span.parent] for span in pushed} == {(3, "PUT", job.id)}
+    assert "ecr CreateRepository" in {span.name for span in there_of_it}
+
+
+def _made(span: Seen) -> bool:
+    return span.name.startswith("PUT") and span.attributes["http.response.status_code"] == 201
+
+
+def _has_arrived(server: Server) -> bool:
+    ecr = server.client("ecr")
+    try:
+        return bool(ecr.describe_images(repositoryName="team/app", imageIds=[{"imageTag": "1"}]))
+    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
+        return False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from moorage.access.call import Services
 from moorage.base.clock import HOUR, SECOND
+from moorage.server import jobs
 from moorage.server.jobs import Handler, JobRunner
 from moorage.store.jobs import queue
 from moorage.store.jobs.queue import Job
@@ -52,14 +55,17 @@ async def settle() -> None:
 
 
 @in_memory
-async def test_what_this_process_puts_is_run_without_waiting_for_a_look(registry: MemoryRegistry) -> None:
+async def test_what_this_process_puts_is_run_without_waiting_for_a_look(
+    registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOOK_S", 3_600.0)
     counted = Counted()
     counted.go_on.set()
     running = asyncio.create_task(JobRunner(registry.services, {"count": Handler(counted)}).run())
     await settle()
 
     await put(registry, "team/app")
-    async with asyncio.timeout(0.5):  # a look would take a second
+    async with asyncio.timeout(60):  # a look would take an hour
         await counted.began.wait()
 
     running.cancel()

@@ -100,6 +100,7 @@ async def stop(call: Call, id_: str) -> Backfill:
         found = await _find(tx, call, id_)
         if not await tx.run("replication.stop_backfill", {"id": found.id}):
             raise ReplicationBackfillInvalidStatus(id=id_, status=found.status)
+        await call.services.jobs.put(tx, KIND, found.id, now=call.now)  # it may have been given up
         return await _find(tx, call, id_)
 
 
@@ -165,6 +166,9 @@ async def run(services: Services, means: Means, job: Job) -> None:
         if not rows:
             await _end(services, backfill, "COMPLETE")
             return
+        if not await _is_configured(services, backfill):
+            await _end(services, backfill, "FAILED", NOT_CONFIGURED)
+            return
         await _bring(services, means, backfill, rows)
         await services.jobs.progress(
             services.db, job, backfill.completed + backfill.failed + len(rows), backfill.total or 0
@@ -176,10 +180,15 @@ async def run(services: Services, means: Means, job: Job) -> None:
         await _end(services, backfill, "STOPPED")
 
 
+async def _is_configured(services: Services, backfill: Backfill) -> bool:
+    rules = await replicas.rules_of(services.db, backfill.source)
+    return any(backfill.destination in rule.destinations for rule in rules)
+
+
 async def _prepare(services: Services, means: Means, backfill: Backfill) -> None:
     call = call_in(services, backfill.source, backfill.source.account)
     rules = await replicas.rules_of(services.db, backfill.source)
-    if not any(backfill.destination in rule.destinations for rule in rules):
+    if not await _is_configured(services, backfill):
         await _end(services, backfill, "FAILED", NOT_CONFIGURED)
         return
     after = ""
@@ -216,15 +225,18 @@ async def _bring(services: Services, means: Means, backfill: Backfill, rows: Seq
     wanted = [Replica(row[3], Digest.unpack(row[1]), row[2], backfill.destination) for row in rows]
     failures = await asyncio.gather(*(_failure_of(services, means, replica, room) for replica in wanted))
     now = services.clock()
+    counts = {"COMPLETE": 0, "FAILED": 0}
     async with services.db.transaction() as tx:
         for (name, digest, tag, _), replica, failure in zip(rows, wanted, failures, strict=True):
             status = "FAILED" if failure else "COMPLETE"
             key: Values = {"backfill": backfill.id, "name": name, "digest": digest, "tag": tag}
-            await tx.run("replication.decide", {**key, "status": status, "failure": failure})
+            # None where a process that took us for dead has decided it.
+            counts[status] += await tx.run(
+                "replication.decide", {**key, "status": status, "failure": failure}
+            )
             await statuses.note(tx, replica, backfill.started, now, failure)
-        failed = sum(map(bool, failures))
-        counts: Values = {"completed": len(rows) - failed, "failed": failed}
-        await tx.run("replication.count_decided", {"id": backfill.id, **counts})
+        decided: Values = {"completed": counts["COMPLETE"], "failed": counts["FAILED"]}
+        await tx.run("replication.count_decided", {"id": backfill.id, **decided})
 
 
 async def _failure_of(services: Services, means: Means, replica: Replica, room: asyncio.Semaphore) -> str:

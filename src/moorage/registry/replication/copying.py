@@ -15,10 +15,11 @@ from moorage.base.digest import Digest
 from moorage.base.errors.error import MoorageError
 from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.account import replicas, setting_changes
-from moorage.registry.account.destinations import deleting_destinations_of
+from moorage.registry.account.destinations import deleting_destinations_of, destinations_of
 from moorage.registry.account.replicas import Replica
 from moorage.registry.account.setting_changes import Change
 from moorage.registry.images import find, push
+from moorage.registry.images.archive import ask_place
 from moorage.registry.images.delete import erase
 from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import Manifest
@@ -33,9 +34,10 @@ from moorage.registry.repositories.repository import Completion, Repository
 from moorage.registry.templates.creation import context_of, make_repository
 from moorage.registry.templates.template import matching
 from moorage.registry.uploads import layers
-from moorage.store.db.api import Transaction
+from moorage.store.db.api import Reads, Transaction, Values
 
 REFERRERS_MAX = 1_000  # of one image, that are brought along
+CHILDREN_MAX = 40_000  # a manifest has no room for more
 _LOOKED_UP_AT_ONCE = 500
 _ELSEWHERE = 0  # no repository here: what is there is seen when it is sent
 
@@ -64,11 +66,13 @@ async def settle(services: Services, means: Means, replica: Replica) -> bool:
     """Make an image there as it is here, whatever has happened to it since. False if it is not to go there.
 
     1. What is here: the repository, the image. Where that is gone, so it is there, if a rule replicates deletions.
-       What is archived does not go, nor a tag that the operator keeps from that destination.
+       What is archived does not go, nor a tag that the operator keeps from that destination, nor anything to where no
+       rule leads any more.
     2. May the account write there, and make the repository if that is missing? The policies there say so.
     3. The image, what it refers to first (`bring`), under its tag if that still points at it here and may be set there.
     4. Who refers to it, and is not there, becomes work of its own.
-    5. The tag goes, if it was taken off here.
+    5. What has happened to it here meanwhile: the tag goes if it was taken off, and the image if it was deleted; where
+       the tag has moved, the image that it is on now is sent again, so that it arrives last.
 
     To another installation the image is sent in place of 2 and 3: that decides by itself.
 
@@ -83,11 +87,9 @@ async def settle(services: Services, means: Means, replica: Replica) -> bool:
     if image is None:
         await remove(here, means, source, replica)
         return False
-    to = replica.destination
-    if image.status not in find.ACTIVE or not await wants(
-        means.tags, here.db, source, to, replica.tag, image.subject
-    ):
+    if not await _goes(means, here, source, image, replica):
         return False
+    is_tagged = bool(replica.tag) and await target_of(here.db, source, replica.tag) == replica.digest
     sender = means.peers.get(replica.destination)
     if sender is not None:
         await sender.send(Source(here, source), image, replica.tag)
@@ -101,9 +103,33 @@ async def settle(services: Services, means: Means, replica: Replica) -> bool:
     # 4
     await _ask_for_referrers(here, source, target, replica)
     # 5
-    if replica.tag and await target_of(here.db, source, replica.tag) is None:
+    return await _catch_up(here, means, source, replica, is_tagged=is_tagged)
+
+
+async def _goes(means: Means, here: Call, source: Repository, image: Image, replica: Replica) -> bool:
+    to = replica.destination
+    if image.status not in find.ACTIVE:
+        return False
+    if to not in destinations_of(await replicas.rules_of(here.db, source.registry), source.name):
+        return False
+    return await wants(means.tags, here.db, source, to, replica.tag, image.subject)
+
+
+async def _catch_up(
+    here: Call, means: Means, source: Repository, replica: Replica, *, is_tagged: bool
+) -> bool:
+    """5. False if the image is not here any more."""
+    if await repositories.find_by_id(here.db, source.id) is None:
+        return False  # the deletion of a repository is not replicated
+    is_here = await _is_here(here.db, source, replica.digest)
+    current = await target_of(here.db, source, replica.tag) if replica.tag else None
+    if not is_here or (replica.tag and current is None):
         await remove(here, means, source, replica)
-    return True
+    elif is_tagged and current is not None and current != replica.digest:
+        async with here.db.transaction() as tx:
+            moved = Replica(source.id, current, replica.tag, replica.destination)
+            await replicas.put(here.services, tx, moved)
+    return is_here
 
 
 def failure_code(error: MoorageError) -> str:
@@ -189,8 +215,17 @@ async def remove(here: Call, means: Means, source: Repository, replica: Replica)
             await tx.run("images.delete_tag", {"repository": target.id, "tag": replica.tag})
         is_gone = await find.by_digest(tx, source, replica.digest) is None
         if is_gone and not parents and not await tx.all("images.tags_of", {"image": image}):
+            await _put_children(there, tx, image, replica)
             await erase(tx, image, there.now + there.limits.grace_us)
         tx.changed(target.id)
+
+
+async def _put_children(there: Call, tx: Transaction, image: int, replica: Replica) -> None:
+    """Of an index that goes there, those that are not here either: they stayed as long as it had them."""
+    values: Values = {"image": image, "source": replica.repository, "limit": CHILDREN_MAX}
+    for (packed,) in await tx.all("replication.children_gone", values):
+        child = Replica(replica.repository, Digest.unpack(packed), "", replica.destination)
+        await replicas.put(there.services, tx, child)
 
 
 async def _bring_one(copies: LayerCopies, way: Way, image: Image, tag: str) -> None:
@@ -201,13 +236,22 @@ async def _bring_one(copies: LayerCopies, way: Way, image: Image, tag: str) -> N
     for child in incoming.manifest.children:
         is_whole = is_whole and await find.by_digest(way.here.db, way.source, child.digest) is not None
     async with way.there.db.transaction() as tx:
+        if not await _is_here(tx, way.source, digest):  # deleted meanwhile, and maybe not whole any more
+            return
         stored = await push.store(
             way.there, tx, way.target, incoming, origin="replica", may_miss_references=not is_whole
         )
         # It may have moved here meanwhile: the look and the setting are one transaction.
         if tag and await target_of(tx, way.source, tag) == digest:
             await push.set_tag_if_free(way.there, tx, stored, digest, tag)
+        if stored.was_restored:
+            await ask_place(way.there.services, tx, stored.image, way.there.now)
         tx.changed(way.target.id)
+
+
+async def _is_here(reads: Reads, source: Repository, digest: Digest) -> bool:
+    is_there = await repositories.find_by_id(reads, source.id) is not None
+    return is_there and await find.by_digest(reads, source, digest) is not None
 
 
 async def _bring_layers(copies: LayerCopies, way: Way, manifest: Manifest) -> bool:

@@ -19,6 +19,12 @@ SELECT created FROM jobs WHERE kind IN :kinds AND failed IS NULL ORDER BY create
 SELECT i.id, (SELECT COUNT(*) FROM index_children c WHERE c.repository = i.repository AND c.child = i.digest)
 FROM images i WHERE i.repository = :repository AND i.digest = :digest AND i.origin = 'replica'
 
+-- children_gone: what an index has as children that a repository has not
+SELECT c.child FROM index_children c
+WHERE c.image = :image
+  AND NOT EXISTS (SELECT 1 FROM images s WHERE s.repository = :source AND s.digest = c.child)
+ORDER BY c.child LIMIT :limit
+
 -- missing_referrers: images pushed here whose subject is the digest, and that are not there
 SELECT r.digest FROM images r
 WHERE r.repository = :repository AND r.subject = :subject AND r.status = 'ACTIVE' AND r.origin = 'push'

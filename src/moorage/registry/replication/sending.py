@@ -192,7 +192,10 @@ class Sender:
         try:
             said = await self._client.api("DescribeImages", repositoryName=name, imageIds=[image])
             if not any(each.get("imageTags") for each in said.get("imageDetails", [])):
-                await self._client.api("BatchDeleteImage", repositoryName=name, imageIds=[image])
+                said = await self._client.api("BatchDeleteImage", repositoryName=name, imageIds=[image])
+                for failure in said.get("failures", []):
+                    if failure.get("failureCode") == "ImageReferencedByManifestList":  # which may go next
+                        raise self._client.failed(f"keeps {digest}: {failure.get('failureReason')}")
         except PeerRefusal as refusal:
             if refusal.error not in ("ImageNotFound", "RepositoryNotFound"):
                 raise

@@ -29,6 +29,7 @@ from .preparations import (
     itself,
     known_layer,
     last_backfill,
+    layer_kept_upstream,
     layer_of_no_image,
     lost_secret,
     made_before,
@@ -76,7 +77,6 @@ NO_SUCH_SIZE = "only after more bytes than a layer may have (`limits.layer_bytes
 TOO_FAST = (
     "ten would have to be in progress at once, and here they end before that (a test of backfills holds them)"
 )
-NOT_FETCHED = "only for a layer of an image that came from an upstream registry, which nothing here is"
 NOTHING_TO_COUNT = "nothing is added, so no limit is reached"
 
 
@@ -314,7 +314,7 @@ ROWS: dict[str, Row] = {
             **REPOSITORY,
             "LayersNotFound": {"layerDigest": NOWHERE},
             "LayerInaccessible": layer_of_no_image,
-            "UnableToGetUpstreamLayer": NOT_FETCHED,
+            "UnableToGetUpstreamLayer": layer_kept_upstream,
         },
     ),
     "GetLifecyclePolicy": Row(

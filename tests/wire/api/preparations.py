@@ -120,6 +120,20 @@ def dead_upstream(api: Api, _: Parameters) -> Parameters:
     return {"repositoryName": "dead/app"}
 
 
+def layer_kept_upstream(api: Api, _: Parameters) -> Parameters:
+    """Another region gives the image, and not what it is made of."""
+    source = api.in_region(f"far-{api.region}")
+    images("1")(source)
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "ecr:GetDownloadUrlForLayer"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    source.ecr.set_repository_policy(repositoryName="app", policyText=policy)
+    api.ecr.create_pull_through_cache_rule(
+        ecrRepositoryPrefix="far", upstreamRegistryUrl=source.registry_host
+    )
+    api.ecr.batch_get_image(repositoryName="far/app", imageIds=[{"imageTag": "1"}])
+    return {"repositoryName": "far/app"}
+
+
 def lost_secret(api: Api, _: Parameters) -> Parameters:
     return {
         "upstreamRegistryUrl": "registry-1.docker.io",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -273,10 +273,11 @@ def test_policies_are_attached_to_users_groups_and_roles(iam: Any, name: Name) -
 
 
 def test_service_linked_roles(iam: Any) -> None:
-    service = "pullthroughcache.ecr.amazonaws.com"  # no other test makes that one
-    role = iam.create_service_linked_role(AWSServiceName=service)["Role"]["RoleName"]
+    service, role = "pullthroughcache.ecr.amazonaws.com", "AWSServiceRoleForECRPullThroughCache"
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.delete_service_linked_role(RoleName=role)  # a rule of another test has made it
 
-    assert role == "AWSServiceRoleForECRPullThroughCache"
+    assert iam.create_service_linked_role(AWSServiceName=service)["Role"]["RoleName"] == role
     with refused("InvalidInput", "has been taken in this account"):
         iam.create_service_linked_role(AWSServiceName=service)
     with refused("InvalidInput", f"Custom suffix is not allowed for {service}"):

@@ -16,9 +16,10 @@ from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
 from moorage.config import Settings
 from moorage.registry.lifecycle import stored
-from moorage.registry.lifecycle.evaluate import Decision, evaluate
+from moorage.registry.lifecycle.explanation import Explanation, explain
 from moorage.registry.lifecycle.policy import Policy, parse
-from moorage.registry.lifecycle.survey import survey
+from moorage.registry.lifecycle.survey import survey, survey_tags
+from moorage.registry.lifecycle.tags import has_tag_rules
 from moorage.registry.repositories.repository import Repository
 
 
@@ -26,15 +27,15 @@ def run(arguments: argparse.Namespace) -> int:
     check_names(arguments, [arguments.repository])
     settings = settings_from(arguments)
     with clear_errors(settings):
-        decisions = uvloop.run(_decisions(settings, arguments))
+        explained = uvloop.run(_explained(settings, arguments))
     if arguments.json:
-        say(json.dumps(documents(decisions), ensure_ascii=False))
+        say(json.dumps(documents(explained), ensure_ascii=False))
     else:
-        say(*table(decisions))
+        say(*table(explained))
     return 0
 
 
-async def _decisions(settings: Settings, arguments: argparse.Namespace) -> tuple[Decision, ...]:
+async def _explained(settings: Settings, arguments: argparse.Namespace) -> list[Explanation]:
     async with opened_registry(settings, arguments) as opened:
         repository = await opened.repository(arguments.repository)
         if arguments.policy is not None:
@@ -42,7 +43,8 @@ async def _decisions(settings: Settings, arguments: argparse.Namespace) -> tuple
         else:
             policy = await _stored(opened, repository)
         images = await survey(opened.beside.db, repository.id, system_clock())
-    return evaluate(images, policy, system_clock()).decisions
+        tags = await survey_tags(opened.beside.db, repository.id, images) if has_tag_rules(policy) else []
+    return explain(images, tags, policy, system_clock())
 
 
 def _read(path: Path, *, with_extensions: bool) -> Policy:

@@ -129,7 +129,7 @@ class GetLifecyclePolicyRunRequest(CamelShape, frozen=True, kw_only=True):
     registry_id: RegistryId | None = None
     repository_name: RepositoryName
 
-LifecyclePolicyRunStatus = Literal["PENDING", "IN_PROGRESS", "COMPLETE"]
+LifecyclePolicyRunStatus = Literal["PENDING", "IN_PROGRESS", "COMPLETE", "FAILED"]
 
 class RunFailure(CamelShape, frozen=True, kw_only=True):
     image_digest: str

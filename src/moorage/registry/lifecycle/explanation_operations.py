@@ -42,6 +42,7 @@ from moorage.registry.lifecycle.tags import has_tag_rules
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.jobs import queue
+from moorage.store.jobs.queue import Listed
 
 PAGE = 1_000  # each page looks at the whole repository
 
@@ -114,18 +115,19 @@ async def get_lifecycle_policy_run(
 ) -> GetLifecyclePolicyRunResponse:
     """Of the run that goes on, or of the last one; with what it had to leave."""
     repository = await repositories.find(call, request.repository_name, request.registry_id)
-    is_asked_for = await _is_asked_for(call, repository)  # before the run: it is not both waiting and over
+    # Before the run, so that one that was asked for is not told of as over.
+    asked = await queue.find(call.db, stored.APPLY, str(repository.id))
     run = await job.last_run(call.db, repository.id)
     answer = GetLifecyclePolicyRunResponse(
         registry_id=repository.registry.account, repository_name=repository.name
     )
     if run is None:
-        if is_asked_for:
+        if asked is not None and _is_pending(asked, call.now):
             return msgspec.structs.replace(answer, status="PENDING")
         raise LifecyclePolicyRunNotFound(name=repository.name, registry_id=repository.registry.account)
     return msgspec.structs.replace(
         answer,
-        status=_status(run, is_asked_for=is_asked_for),
+        status=_status(run, asked, call.now),
         started_at=wire_seconds(run.started),
         finished_at=None if run.finished is None else wire_seconds(run.finished),
         expired_image_count=run.expired,
@@ -177,14 +179,6 @@ async def _dry_run(
         summary=_summary(explained),
         next_token=more,
     )
-
-
-async def _is_asked_for(call: Call, repository: Repository) -> bool:
-    """A run is due, or just being taken up."""
-    found = await queue.find(call.db, stored.APPLY, str(repository.id))
-    if found is None or found.state == "failed":
-        return False
-    return found.state == "running" or found.due <= call.now
 
 
 class _Position(msgspec.Struct, array_like=True):
@@ -273,10 +267,17 @@ def _summary(explained: Sequence[Explanation]) -> ExplanationSummary:
     )
 
 
-def _status(run: Run, *, is_asked_for: bool) -> LifecyclePolicyRunStatus:
+def _status(run: Run, asked: Listed | None, now: int) -> LifecyclePolicyRunStatus:
+    if asked is not None and asked.state == "failed":
+        return "FAILED"
     if run.finished is None:
         return "IN_PROGRESS"
-    return "PENDING" if is_asked_for else "COMPLETE"
+    return "PENDING" if asked is not None and _is_pending(asked, now) else "COMPLETE"
+
+
+def _is_pending(asked: Listed, now: int) -> bool:
+    """It is due, or just being taken up."""
+    return asked.state == "running" or asked.due <= now
 
 
 def _failure(each: Left) -> RunFailure:

@@ -156,6 +156,25 @@ async def test_a_run_is_pending_until_it_has_begun_and_then_complete(registry: M
 
 
 @in_memory
+async def test_a_run_that_was_given_up_has_failed(registry: MemoryRegistry) -> None:
+    app = await registry.repository("app")
+    await stored.put(registry.call, app, OLD)
+    asked = GetLifecyclePolicyRunRequest(repository_name="app")
+    run = StartLifecyclePolicyRunRequest(repository_name="app")
+    await start_lifecycle_policy_run(registry.call, run)
+    await run_jobs(registry)
+    await start_lifecycle_policy_run(registry.call, run)
+    job = await registry.services.jobs.claim(registry.db, stored.APPLY, registry.now)
+    assert job is not None
+    running = (await get_lifecycle_policy_run(registry.call, asked)).status
+
+    await registry.services.jobs.fail(registry.db, job, "no", registry.now, attempts=1)
+
+    assert running == "PENDING"
+    assert (await get_lifecycle_policy_run(registry.call, asked)).status == "FAILED"
+
+
+@in_memory
 async def test_pages_are_decided_for_the_moment_of_the_first(registry: MemoryRegistry) -> None:
     """Else an image could be old on one page and young on another."""
     app = await registry.repository("app")

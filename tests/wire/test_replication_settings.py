@@ -16,7 +16,9 @@ from typing import Any
 import boto3
 import pytest
 
-from ..conftest import Run, Server, running, until
+from ..conftest import Need, Run, Server, ecr_password, running, until
+from .conftest import Images
+from .test_replication_peers import PUSHES
 
 HOME, FAR, ACCOUNT, OTHER = "us-east-1", "eu-west-1", "123456789012", "210987654321"
 SECONDS = 10.0
@@ -299,7 +301,7 @@ role_arn = "arn:aws:iam::{accounts[other]}:role/replication"
 
 
 def _let_in(server: Server, account: str, credentials: Path) -> None:
-    """A role that may set settings below `team/`, no scanning; and the key of a user who may assume it."""
+    """A role that may push and set settings below `team/`, no scanning; and the key of a user who may assume it."""
     iam = server.client("iam")
     iam.create_user(UserName="replication")
     key = iam.create_access_key(UserName="replication")["AccessKey"]
@@ -311,7 +313,11 @@ def _let_in(server: Server, account: str, credentials: Path) -> None:
     trust = {"Effect": "Allow", "Principal": {"AWS": user}, "Action": "sts:AssumeRole"}
     iam.create_role(RoleName="replication", AssumeRolePolicyDocument=document(trust))
     able = [action for action in SETTINGS if action != "ecr:PutImageScanningConfiguration"]
-    teams = {"Effect": "Allow", "Action": able, "Resource": f"arn:aws:ecr:*:{account}:repository/team/*"}
+    teams = {
+        "Effect": "Allow",
+        "Action": [*able, *PUSHES],
+        "Resource": f"arn:aws:ecr:*:{account}:repository/team/*",
+    }
     token = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
     iam.put_role_policy(RoleName="replication", PolicyName="settings", PolicyDocument=document(teams, token))
     assume = {
@@ -362,3 +368,39 @@ def test_a_repository_that_is_not_there_gets_nothing_and_nothing_waits_for_it(tw
         if not jobs(two.here, "waiting") and not jobs(two.here, "running"):
             break
     assert "mutability" not in jobs(two.here, "failed")
+
+
+def test_a_repository_that_is_made_for_an_image_gets_its_settings_and_one_that_is_archived_is_restored(
+    two: Two, need: Need, run: Run, images: Images, tmp_path: Path
+) -> None:
+    here, there = two.here.client("ecr"), two.there.client("ecr")
+    here.create_repository(repositoryName="team/made")
+    set_everything(here, "team/made")
+    program = need("crane")
+    password = ecr_password(here)
+    run(program, "auth", "login", two.here.host, "--username", "AWS", "--password-stdin", input=password)
+    layout = images.layout.alone(tmp_path / "one", images.busybox)
+
+    run(program, "push", layout, f"{two.here.host}/team/made:1")
+    _wait_for_tags(there, "team/made", ["1"])
+    wait_for(there, "team/made", {**EVERYTHING, "scanning": False})
+
+    image = {"imageDigest": images.busybox.digest}
+    there.update_image_storage_class(repositoryName="team/made", imageId=image, targetStorageClass="ARCHIVE")
+    run(program, "push", layout, f"{two.here.host}/team/made:2")
+    _wait_for_tags(there, "team/made", ["1", "2"])
+    (found,) = there.describe_images(repositoryName="team/made", imageIds=[image])["imageDetails"]
+    assert found["imageStatus"] == "ACTIVE"
+
+
+def _wait_for_tags(ecr: Any, name: str, wanted: list[str]) -> None:
+    found: list[str] = []
+    for _ in until(SECONDS, f"{name} does not get {wanted}"):
+        try:
+            found = sorted(
+                each.get("imageTag", "") for each in ecr.list_images(repositoryName=name)["imageIds"]
+            )
+        except ecr.exceptions.RepositoryNotFoundException:
+            continue
+        if found == wanted:
+            return

@@ -69,9 +69,10 @@ def test_operations_are_found_by_their_name_in_one_place() -> None:
     from moorage.server import app
 
     assert app.load_operations()
+    tops = [(file, node) for file, tree in trees() for node in tree.body]
     for (service, name), operation in OPERATIONS.items():
         snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-        places = [file for file, tree in trees() for node in tree.body if _defines(node, snake)]
+        places = [file for file, node in tops if _defines(node, snake)]
         assert len(places) == 1, (service, name, places)
         assert operation.handler is not None
 

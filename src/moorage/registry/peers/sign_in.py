@@ -35,6 +35,8 @@ LIFE_MAX_US = SESSION_S * SECOND
 _ANSWER_MAX = 1 << 20
 _TARGET = "AmazonEC2ContainerRegistry_V20150921"
 _NO_HEADERS: Mapping[str, str] = {}
+_ENDED = ("ExpiredToken", "UnrecognizedClient")
+"""What a session is told that ended early: its role was changed there."""
 _CREDENTIALS = ("AccessKeyId", "SecretAccessKey", "SessionToken")
 
 
@@ -95,8 +97,15 @@ class SignIn:
         self, operation: str, request: Mapping[str, Any], headers: Mapping[str, str] = _NO_HEADERS
     ) -> dict[str, Any]:
         """Call its API. Raise `AccessDenied`, `PeerRefusal` or `PeerFailed`."""
-        await self._sign_in()
+        password = await self.password()
         assert self._key is not None  # signed in
+        try:
+            return await self._call(self._key, operation, request, headers)
+        except (AccessDenied, PeerRefusal) as refusal:
+            if refusal.facts.get("error") not in _ENDED:
+                raise
+        self.forget(password)
+        await self._sign_in()
         return await self._call(self._key, operation, request, headers)
 
     async def send(
@@ -180,7 +189,7 @@ class SignIn:
             return cast(dict[str, Any], said)
         code = str(said.get("__type", "")).rpartition("#")[2].removesuffix("Exception")
         if code in ("AccessDenied", "UnrecognizedClient", "InvalidSignature"):
-            raise AccessDenied(f"{self.peer.name} refuses {operation}: {answered.says}")
+            raise AccessDenied(f"{self.peer.name} refuses {operation}: {answered.says}", error=code)
         raise PeerRefusal(peer=self.peer.name, reason=f"answers {operation}: {answered.says}", error=code)
 
     async def _post(

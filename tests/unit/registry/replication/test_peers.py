@@ -216,3 +216,37 @@ async def test_another_account_cannot_push_with_the_operators_key(registry: Memo
         await sender.remove(source, digest, "v1")
 
     assert fake.asked == []
+
+
+def refusal(code: str) -> Said:
+    return Said(400, json.dumps({"__type": f"com.amazonaws.ecr#{code}", "message": "no"}).encode())
+
+
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException"])
+def test_a_session_that_ended_early_is_begun_anew_for_the_api_as_well(tmp_path: Path, code: str) -> None:
+    fake = Fake(ASSUMED, TOKEN, refusal(code), ASSUMED, TOKEN, Said(200, b"{}"))
+    client = client_of(tmp_path, fake, role_arn="arn:aws:iam::210987654321:role/push")
+
+    assert asyncio.run(client.api("CreateRepository", repositoryName="app")) == {}
+    assert fake.answers == []
+
+
+def test_a_key_that_is_no_key_any_more_is_refused_after_one_more_attempt(tmp_path: Path) -> None:
+    gone = refusal("UnrecognizedClientException")
+    fake = Fake(TOKEN, gone, gone)
+    client = client_of(tmp_path, fake)
+
+    with pytest.raises(AccessDenied):
+        asyncio.run(client.api("CreateRepository", repositoryName="app"))
+    assert fake.answers == []
+
+
+def test_a_change_says_where_it_was_made_and_that_is_signed(tmp_path: Path) -> None:
+    fake = Fake(TOKEN, Said(200, b"{}"))
+    client = client_of(tmp_path, fake)
+
+    asyncio.run(client.bring("DeleteRepositoryPolicy", "123456789012/eu-west-1/7", repositoryName="app"))
+
+    headers = fake.asked[-1][2]
+    assert headers["x-moorage-replica"] == "123456789012/eu-west-1/7"
+    assert "x-moorage-replica" in headers["authorization"].partition("SignedHeaders=")[2]

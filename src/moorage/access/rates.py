@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from moorage.aws.shapes import load
 from moorage.base.addresses import Registry
 from moorage.base.clock import SECOND
 from moorage.base.errors.access import Throttled
@@ -39,6 +38,8 @@ def rates_in(table: Any) -> dict[str, int]:
     """The table `[rates]`: calls a second by the name of an operation of ECR; 0 is for no limit."""
     if not isinstance(table, dict):
         raise RatesMisconfigured("rates has to be a table: [rates]")
+    from moorage.aws.shapes import load  # Only here: most starts and commands have no rates.
+
     known = load("ecr").OPERATIONS
     for name, rate in table.items():
         if name not in known:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moorage.cli.commands import CLIENTS
+from moorage.cli.commands.server import CLIENTS
 from moorage.cli.ecr import Password, get_password
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from moorage import __version__
-from moorage.cli.commands import COMMANDS, Command
+from moorage.cli.commands import COMMANDS
+from moorage.cli.commands.command import Command
 from moorage.cli.output import Failed, styled
 from moorage.config import InvalidSettings
 

@@ -9,15 +9,16 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import botocore.session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ...conftest import knowing_all_services
+
 MODELS = {
-    name: botocore.session.Session().get_service_model(name)
-    for name in ("ecr", "ecr-public", "kms", "sts", "iam")
+    name: knowing_all_services().get_service_model(name)
+    for name in ("ecr", "ecr-public", "kms", "moorage", "sts", "iam")
 }
-JSON_SERVICES = ("ecr", "ecr", "ecr", "ecr-public", "kms")
+JSON_SERVICES = ("ecr", "ecr", "ecr", "ecr-public", "kms", "moorage", "moorage", "moorage")
 OPERATIONS = [(service, name) for service in JSON_SERVICES for name in MODELS[service].operation_names]
 ACTIONS = [(service, name) for service in ("sts", "iam") for name in MODELS[service].operation_names]
 
@@ -46,6 +47,7 @@ SAMPLES = {
     "uploadId": "01234567-89ab-cdef-0123-456789abcdef",
     "imageDigest": "sha256:" + "a" * 64,
     "imageTag": "latest",
+    "consumer": "cluster-1",
     "layerDigest": "sha256:" + "b" * 64,
     "imageManifest": '{"schemaVersion":2}',
     "nextToken": "AQAAAAE",

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import botocore.session
 import pytest
 
 from moorage.aws.operation import OPERATIONS
 from moorage.server.app import load_operations
 
+from ...conftest import knowing_all_services
+
 load_operations()
 
 MODELS = {
-    name: botocore.session.Session().get_service_model(name)
-    for name in ("ecr", "ecr-public", "sts", "iam", "kms")
+    name: knowing_all_services().get_service_model(name)
+    for name in ("ecr", "ecr-public", "sts", "iam", "kms", "moorage")
 }
 SAMPLES: dict[str, Any] = {
     r"^([a-z]+-){2,3}\d+$": "us-east-1",
@@ -70,7 +71,7 @@ def test_the_model_has_all_that_are_promised() -> None:
     assert len(operations("ecr-public")) == 23
 
 
-@pytest.mark.parametrize(("service", "name"), operations("ecr", "ecr-public", "kms"))
+@pytest.mark.parametrize(("service", "name"), operations("ecr", "ecr-public", "kms", "moorage"))
 def test_no_operation_is_an_internal_error(api: Any, service: str, name: str) -> None:
     model = MODELS[service]
     target = f"{model.metadata['targetPrefix']}.{name}"

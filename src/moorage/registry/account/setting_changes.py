@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
 from moorage.registry.account.destinations import destinations_of
 from moorage.registry.account.replicas import Place, rules_of
+from moorage.registry.account.setting_names import SETTINGS, Setting
 from moorage.store.db.api import Reads, Transaction
 
 KIND = "replicate setting"
-
-Setting = Literal["lifecycle", "mutability", "policy", "scanning", "tags"]
-SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 AHEAD_MAX_US = HOUR
 """So far the clock of another installation may be ahead of ours; a time beyond that is taken for this one."""

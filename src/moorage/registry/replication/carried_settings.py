@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.base.addresses import Registry
-from moorage.registry.account.setting_changes import SETTINGS
+from moorage.registry.account.setting_names import SETTINGS
 from moorage.registry.replication.tag_filters import TableMisconfigured, destination_in
 
 CarriedSettings = Mapping[Registry, frozenset[str]]

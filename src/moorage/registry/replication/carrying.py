@@ -22,7 +22,8 @@ from moorage.base.errors.error import MoorageError
 from moorage.base.errors.peers import PeerFailed
 from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.account import scanning, setting_changes
-from moorage.registry.account.setting_changes import Carried, Change, Setting
+from moorage.registry.account.setting_changes import Carried, Change
+from moorage.registry.account.setting_names import Setting
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.peers.sign_in import PeerRefusal
 from moorage.registry.replication.calls import call_in

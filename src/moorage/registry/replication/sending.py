@@ -15,7 +15,8 @@ from moorage.base.errors.access import AccessDenied
 from moorage.base.errors.layers import BlobUnknown
 from moorage.keys.sealed import SealedReader
 from moorage.registry.account import setting_changes
-from moorage.registry.account.setting_changes import Change, Setting
+from moorage.registry.account.setting_changes import Change
+from moorage.registry.account.setting_names import Setting
 from moorage.registry.images import find
 from moorage.registry.images import manifest as manifests
 from moorage.registry.images.find import Image

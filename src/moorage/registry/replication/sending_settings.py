@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.base.arn import RepositoryArn
-from moorage.registry.account.setting_changes import Setting
+from moorage.registry.account.setting_names import Setting
 from moorage.registry.peers.sign_in import PeerRefusal
 from moorage.registry.replication.peer_client import PeerClient
 from moorage.registry.replication.setting_states import State, tag_steps

@@ -9,7 +9,8 @@ from moorage.access.identities import trust
 from moorage.base.errors.lifecycle import LifecyclePolicyNotFound
 from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.account import setting_changes
-from moorage.registry.account.setting_changes import Change, Setting
+from moorage.registry.account.setting_changes import Change
+from moorage.registry.account.setting_names import Setting
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories import tags as resource_tags

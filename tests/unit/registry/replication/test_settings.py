@@ -17,7 +17,8 @@ from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR, MINUTE
 from moorage.base.errors.repositories import TooManyTags
 from moorage.registry.account import scanning
-from moorage.registry.account.setting_changes import SETTINGS, Carried, Change, Setting
+from moorage.registry.account.setting_changes import Carried, Change
+from moorage.registry.account.setting_names import SETTINGS, Setting
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.replication import backfill, statuses
 from moorage.registry.replication.carried_settings import settings_in

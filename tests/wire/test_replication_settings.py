@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -391,6 +392,42 @@ def test_a_repository_that_is_made_for_an_image_gets_its_settings_and_one_that_i
     _wait_for_tags(there, "team/made", ["1", "2"])
     (found,) = there.describe_images(repositoryName="team/made", imageIds=[image])["imageDetails"]
     assert found["imageStatus"] == "ACTIVE"
+
+
+def test_a_tag_that_moves_in_two_installations_at_once_comes_to_rest_at_one_image(
+    two: Two, need: Need, run: Run, images: Images, tmp_path: Path
+) -> None:
+    program, sides = need("crane"), (two.here, two.there)
+    layouts = [images.layout.alone(tmp_path / name, image) for name, image in _two_of(images)]
+    for server in sides:
+        server.client("ecr").create_repository(repositoryName="team/moving")
+    for server in sides:
+        password = ecr_password(server.client("ecr"))
+        run(program, "auth", "login", server.host, "--username", "AWS", "--password-stdin", input=password)
+        for number, layout in enumerate(layouts):
+            run(program, "push", layout, f"{server.host}/team/moving:v{number}")
+
+    def move(number: int) -> None:
+        run(program, "tag", f"{sides[number].host}/team/moving:v{number}", "latest")
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            list(threads.map(move, range(2)))
+
+    seen: list[set[str]] = []
+    for _ in until(SECONDS, f"it does not come to rest: {seen[-10:]}"):
+        seen.append({_digest_of(server.client("ecr"), "team/moving", "latest") for server in sides})
+        if len(seen) > 10 and all(each == seen[-1] and len(each) == 1 for each in seen[-10:]):
+            return
+
+
+def _two_of(images: Images) -> list[tuple[str, Any]]:
+    return [("busybox", images.busybox), ("whiteouts", images.whiteouts)]
+
+
+def _digest_of(ecr: Any, name: str, tag: str) -> str:
+    found = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": tag}])["imageDetails"]
+    return str(found[0]["imageDigest"])
 
 
 def _wait_for_tags(ecr: Any, name: str, wanted: list[str]) -> None:

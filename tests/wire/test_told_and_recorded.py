@@ -332,6 +332,14 @@ def test_a_replication_that_the_destination_refuses_is_told_there(watched: Watch
 
     (event,) = watched.told(name, 1, "ECR Replication Action")
     assert (event["account"], event["detail"]["result"]) == (other[0], "FAILED")
+    asked = (PROGRAM, "audit", "--event", "ReplicateImage", "--denied", "--json")
+    for _ in until(SECONDS, "the refusal is not on record"):
+        records = json.loads(run(*asked, "--resource", name, "--data", watched.server.data))
+        if records:
+            break
+    assert [(each["recipientAccountId"], each["errorCode"]) for each in records] == [
+        (other[0], "AccessDenied")
+    ]
 
 
 def replicate(watched: Watched, destination: dict[str, str]) -> None:

@@ -65,7 +65,7 @@ ANEW = "another answer"
 # Why an error does not happen
 BROKEN = "only when the server is broken, and then with status 500"
 NO_KEYS = "no repository here is under a key of KMS"
-NO_QUOTA = "only with the quotas of AWS, which this server does not keep"
+NO_QUOTA = "only with the quotas of AWS, which this server does not keep (tests/unit/access/test_quotas.py)"
 NO_PARAMETERS = "it takes no parameters"
 ALL_INVALID = "what is wrong with the request is an InvalidParameterException"
 IN_FAILURES = "each repository that is not there is one of the failures of the answer"

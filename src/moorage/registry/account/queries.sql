@@ -24,7 +24,7 @@ WHERE account = :account AND region = :region AND principal > :after ORDER BY pr
 SELECT account, region, principal FROM pull_time_exclusions ORDER BY account, region, principal LIMIT 1000000
 
 -- setting_change: when a setting of a repository was changed, and where, if replication brought it
-SELECT changed, account, region FROM setting_changes WHERE repository = :repository AND setting = :setting
+SELECT changed, account, region FROM setting_changes WHERE repository = :repository AND setting = :setting LIMIT 1
 
 -- note_setting_change: the last one only
 INSERT INTO setting_changes (repository, setting, changed, account, region)

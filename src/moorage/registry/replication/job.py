@@ -75,14 +75,22 @@ class Replicator:
 
     async def carry(self, services: Services, job: Job) -> None:
         """A setting that is refused stays as it is there, and the job to be seen: another attempt would not help."""
+        carried = Carried.parse(job.subject)
+        source = await repositories.find_by_id(services.db, carried.repository)
+        if source is None:
+            return
+        failure = ""
         try:
-            await settle_setting(services, self._means, Carried.parse(job.subject))
+            if not await settle_setting(services, self._means, carried):
+                return
         except MoorageError as error:
             if not is_refusal(error):
                 raise
-            said = f"{failure_code(error)}: {error}"
+            failure, said = failure_code(error), f"{failure_code(error)}: {error}"
             _log.warning("job %s %r is given up: %s", job.kind, job.subject, said)
             await services.jobs.fail(services.db, job, said, services.clock(), attempts=job.attempts)
+        if carried.destination not in self._means.peers:  # there it is on record as the call that it is
+            services.service_events.tell(_setting_on_record(carried, source, failure))
 
     async def backfill(self, services: Services, job: Job) -> None:
         await backfill.run(services, self._means, job)
@@ -111,3 +119,16 @@ def _on_record(replica: Replica, source: Repository, failure: str) -> ServiceEve
     }
     arn = str(RepositoryArn(to.account, to.region, source.name))
     return ServiceEvent("ReplicateImage", to, arn, details, is_read_only=False, error_code=failure)
+
+
+def _setting_on_record(carried: Carried, source: Repository, failure: str) -> ServiceEvent:
+    to = carried.destination
+    details = {
+        "repositoryName": source.name,
+        "setting": carried.setting,
+        "sourceRegistryId": source.registry.account,
+        "sourceRegion": source.registry.region,
+        "result": "FAILED" if failure else "SUCCESS",
+    }
+    arn = str(RepositoryArn(to.account, to.region, source.name))
+    return ServiceEvent("ReplicateSetting", to, arn, details, is_read_only=False, error_code=failure)

@@ -12,6 +12,7 @@ import pytest
 from moorage.access import resource_policy
 from moorage.access.call import Call
 from moorage.access.identities import entity as entities
+from moorage.access.service_events import ServiceEvent
 from moorage.aws.shapes import ecr as shapes
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR, MINUTE
@@ -405,6 +406,27 @@ async def test_a_registry_with_enhanced_scanning_refuses_the_flag(registry: Memo
 
     assert await settings_at(registry, THERE) == {**EVERYTHING, "scanning": False}
     assert await given_up(registry) == {"scanning": "Validation: This feature is disabled"}
+
+
+@in_memory
+async def test_what_is_set_there_and_what_is_refused_is_on_record_there(registry: MemoryRegistry) -> None:
+    told: list[ServiceEvent] = []
+    registry.services.service_events.listen(told.append)
+    carry(registry, "mutability", "scanning", to=(OTHERS,))
+    app, far = await pair(registry, OTHERS)
+    await allow(registry, OTHERS, "ecr:ReplicateImage", "ecr:PutImageTagMutability")
+
+    await repositories.set_mutability(registry.call, app, EXCLUDING)
+    await repositories.set_scanning(registry.call, app, scan_on_push=True)
+    await run(registry)
+
+    assert {event.details["setting"]: (event.details["result"], event.error_code) for event in told} == {
+        "mutability": ("SUCCESS", ""),
+        "scanning": ("FAILED", "AccessDenied"),
+    }
+    assert {(event.name, event.registry, event.resource) for event in told} == {
+        ("ReplicateSetting", OTHERS, far.arn)
+    }
 
 
 @in_memory

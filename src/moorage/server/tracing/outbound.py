@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from opentelemetry.trace import SpanContext, SpanKind, Tracer
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Tracer
 
 from moorage.remote.egress import Egress, Method, Response
 from moorage.remote.errors import RemoteRefused
@@ -40,6 +40,9 @@ class TracedEgress(Egress):
                 headers = {**(headers or {}), "traceparent": _told(span.get_span_context())}
             async with super().ask(method, url, headers=headers, body=body) as response:
                 span.set_attribute("http.response.status_code", response.status)
+                if response.status >= 500:  # a 404 is an answer: it is asked whether something is there
+                    span.set_attribute("error.type", str(response.status))
+                    span.set_status(Status(StatusCode.ERROR))
                 yield response
 
     def _place(self, url: str) -> Attributes:

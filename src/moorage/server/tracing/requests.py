@@ -81,7 +81,7 @@ class TracedRequests:
                 "moorage.request_id": request_id,
             },
             kind=SpanKind.SERVER,
-            context=_context_of(request.header(b"traceparent")),
+            context=_context_of(request.header_list(b"traceparent")),
         )
         is_recording = span.is_recording()
         passing, sealing = (_Passing(span), Sealing(self._tracer)) if is_recording else (None, None)
@@ -121,8 +121,9 @@ class TracedRequests:
             begin(self._tracer, "send", attributes, start=passing.answered).end()
 
 
-def _context_of(header: str | None) -> Context:
-    parent = TraceParent.parse(header) if header is not None else None
+def _context_of(headers: list[str]) -> Context:
+    """Of two, nobody knows which one counts: a trace of our own is begun."""
+    parent = TraceParent.parse(headers[0]) if len(headers) == 1 else None
     if parent is None:
         return Context()
     flags = TraceFlags(TraceFlags.SAMPLED if parent.is_sampled else TraceFlags.DEFAULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -54,6 +55,8 @@ def failing(span: Span) -> Iterator[Span]:
 
 
 def note_failure(span: Span, error: BaseException) -> None:
+    """What the caller did wrong is no error of the span, nor that it was ended from outside."""
     span.set_attribute("error.type", type(error).__name__)
-    if not isinstance(error, MoorageError) or error.status >= 500:
-        span.set_status(Status(StatusCode.ERROR))
+    if isinstance(error, CancelledError) or (isinstance(error, MoorageError) and error.status < 500):
+        return
+    span.set_status(Status(StatusCode.ERROR))

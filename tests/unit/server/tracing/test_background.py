@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -84,6 +85,28 @@ async def test_a_job_that_fails_is_an_error_and_is_tried_again_as_before(registr
     assert "secret" not in job.to_json()
     assert (await registry.db.all("jobs.counts")) == [("work", "waiting", 1)]
     assert handlers["work"].attempts == 2
+
+
+@in_memory
+async def test_a_job_that_is_ended_with_the_server_is_no_error(registry: MemoryRegistry) -> None:
+    async def wait(services: Services, job: Job) -> None:
+        await asyncio.Event().wait()
+
+    traced, _ = Traced(), with_traced_jobs(registry)
+    await put(registry, "one")
+    handlers = traced_handlers({"work": Handler(wait)}, traced.tracer)
+    running = asyncio.create_task(JobRunner(registry.services, handlers).run())
+    while await registry.db.all("jobs.counts") != [("work", "running", 1)]:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    job = traced.one("job work")
+    assert job.status.status_code is StatusCode.UNSET
+    assert traced.attributes("job work")["error.type"] == "CancelledError"
 
 
 @in_memory

@@ -73,6 +73,13 @@ def test_a_request_that_goes_out_is_a_client_span_without_path_and_query(traced:
     assert "SECRET" not in span.to_json()
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, StatusCode.UNSET), (503, StatusCode.ERROR)])
+def test_only_what_fails_there_is_an_error(traced: Traced, status: int, code: StatusCode) -> None:
+    asked(traced, tells=False, status=status)
+
+    assert traced.one("POST").status.status_code is code
+
+
 def test_strangers_are_not_told_whose_trace_it_is(traced: Traced) -> None:
     sent = asked(traced, tells=False)
 

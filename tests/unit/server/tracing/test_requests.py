@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
@@ -163,6 +164,15 @@ def test_a_valid_traceparent_is_the_parent(traced: Traced) -> None:
 @pytest.mark.parametrize("header", ["garbage", PARENT.upper(), "00-" + "0" * 32 + PARENT[35:], PARENT * 20])
 def test_with_a_traceparent_that_is_none_a_trace_is_begun(traced: Traced, header: str) -> None:
     asked = request("/v2/", headers={"traceparent": header})
+
+    answer(traced, asked, seen_at(asked), Reply(200))
+
+    assert traced.one("GET /v2/").parent is None
+
+
+def test_with_two_traceparents_a_trace_is_begun(traced: Traced) -> None:
+    asked = request("/v2/", headers={"traceparent": PARENT})
+    asked = replace(asked, headers=[*asked.headers, (b"traceparent", PARENT.encode())])
 
     answer(traced, asked, seen_at(asked), Reply(200))
 

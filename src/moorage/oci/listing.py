@@ -91,9 +91,8 @@ async def referrers(call: Call, target: Target, request: Request) -> Reply:
     except UnableToListUpstreamImageReferrers:
         found = []
     headers = [(b"oci-filters-applied", b"artifactType")] if wanted else []
-    recorded = [referrer for referrer in found if referrer.cursor]
-    if len(recorded) == PAGE_MAX:
-        parameters: dict[str, object] = {"after": recorded[-1].cursor}
+    if len(found) == PAGE_MAX:
+        parameters: dict[str, object] = {"after": found[-1].cursor}
         if wanted:
             parameters["artifactType"] = wanted
         headers += _next_link(f"/v2/{target.name}/referrers/{subject}", parameters)

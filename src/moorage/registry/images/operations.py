@@ -198,12 +198,10 @@ async def list_image_referrers(call: Call, request: ListImageReferrersRequest) -
     found = await referrers.page(
         call, repository, subject, artifact_types, after.cursor if after else 0, limit + 1
     )
-    recorded = [each for each in found if each.cursor]
     more = None
-    if len(recorded) > limit:
-        found.remove(recorded[limit])
-        more = next_token(call, listing, _ByArrival(recorded[limit - 1].cursor))
-    shown = [_referrer(each) for each in found if each.status in _STATUSES[status]]
+    if len(found) > limit:
+        more = next_token(call, listing, _ByArrival(found[limit - 1].cursor))
+    shown = [_referrer(each) for each in found[:limit] if each.status in _STATUSES[status]]
     return ListImageReferrersResponse(referrers=shown, next_token=more)
 
 

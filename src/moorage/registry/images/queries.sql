@@ -132,6 +132,10 @@ FROM images i
 WHERE i.repository = :repository AND i.subject = :subject AND i.id > :after AND i.artifact_type IN :artifact_types
 ORDER BY i.id LIMIT :limit
 
+-- recorded_referrers: which of the digests have the subject
+SELECT i.digest FROM images i WHERE i.repository = :repository AND i.digest IN :digests AND i.subject = :subject
+ORDER BY i.digest LIMIT 1000
+
 -- parents: indexes that have the digest as a child
 SELECT i.digest FROM index_children c JOIN images i ON i.id = c.image
 WHERE c.repository = :repository AND c.child = :child ORDER BY i.digest LIMIT 100

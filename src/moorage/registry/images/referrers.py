@@ -32,11 +32,13 @@ from moorage.registry.repositories.repository import Repository
 from moorage.store.db.api import Row, Values
 
 FALLBACK_HEX = 64  # the tag grammar has no room for the 128 of sha512
+_LISTED = 10**17  # cursors from here on are places in what indexes list: no row has so high an id
+_LOOKED_UP_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """`cursor` orders the pages; what is listed by an index has none and comes on the first."""
+    """`cursor` orders the pages: those that are recorded, then those that indexes list."""
 
     digest: Digest
     media_type: str
@@ -50,10 +52,31 @@ class Referrer:
 async def page(
     call: Call, repository: Repository, subject: Digest, artifact_types: Sequence[str], after: int, limit: int
 ) -> list[Referrer]:
-    """At most `limit` that are recorded, in order of arrival; the first page also has those that indexes list.
+    """At most `limit`: those that are recorded, in order of arrival, then those that indexes list.
 
     Raise `UnableToListUpstreamImageReferrers` where an upstream registry would have to say, and nothing is known here.
     """
+    recorded: list[Referrer] = []
+    if after < _LISTED:
+        recorded = await _recorded(call, repository, subject, artifact_types, after, limit)
+    if len(recorded) == limit:
+        return recorded
+    listed = await _listed_under_fallback_tag(call, repository, subject)
+    listed += await _listed_upstream(call, repository, subject, is_any_known=bool(recorded or listed))
+    once = {referrer.digest: referrer for referrer in listed}
+    known = await _known_among(call, repository, subject, list(once))
+    numbered = [
+        replace(referrer, cursor=_LISTED + place)
+        for place, referrer in enumerate(once.values(), 1)
+        if referrer.digest not in known
+    ]
+    wanted = [each for each in numbered if not artifact_types or each.artifact_type in artifact_types]
+    return recorded + [each for each in wanted if each.cursor > after][: limit - len(recorded)]
+
+
+async def _recorded(
+    call: Call, repository: Repository, subject: Digest, artifact_types: Sequence[str], after: int, limit: int
+) -> list[Referrer]:
     values: Values = {"repository": repository.id, "subject": subject.packed, "after": after, "limit": limit}
     if artifact_types:
         rows = await call.db.all(
@@ -62,18 +85,20 @@ async def page(
     else:
         rows = await call.db.all("images.referrers", values)
     domain = await call.keys.domain_by_id(repository.domain)
-    recorded = [_referrer(call, repository, domain, row) for row in rows]
-    if after:
-        return recorded
-    listed = await _listed_under_fallback_tag(call, repository, subject)
-    listed += await _listed_upstream(call, repository, subject, is_any_known=bool(recorded or listed))
-    known = {referrer.digest for referrer in recorded}
-    wanted = set(artifact_types)
-    return recorded + [
-        referrer
-        for referrer in {referrer.digest: referrer for referrer in listed}.values()
-        if referrer.digest not in known and (not wanted or referrer.artifact_type in wanted)
-    ]
+    return [_referrer(call, repository, domain, row) for row in rows]
+
+
+async def _known_among(
+    call: Call, repository: Repository, subject: Digest, digests: Sequence[Digest]
+) -> set[Digest]:
+    """Those that are recorded, on whatever page."""
+    known: set[Digest] = set()
+    for start in range(0, len(digests), _LOOKED_UP_AT_ONCE):
+        packed = [digest.packed for digest in digests[start : start + _LOOKED_UP_AT_ONCE]]
+        values: Values = {"repository": repository.id, "subject": subject.packed, "digests": packed}
+        rows = await call.db.all("images.recorded_referrers", values)
+        known |= {Digest.unpack(row[0]) for row in rows}
+    return known
 
 
 def fallback_tag(subject: Digest) -> str:

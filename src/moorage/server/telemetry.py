@@ -6,6 +6,7 @@ import logging
 import secrets
 from contextlib import AbstractContextManager
 from typing import Protocol
+from urllib.parse import unquote
 
 from moorage.access.downloads import PREFIX
 from moorage.base.errors.error import MoorageError
@@ -57,5 +58,5 @@ class Recorder:
 
 
 def without_token(path: str) -> str:
-    """For a log: a download URL is good for whoever reads it."""
-    return f"{PREFIX}..." if path.startswith(PREFIX) else path
+    """For a log: a download URL is good for whoever reads it, however it is spelled."""
+    return f"{PREFIX}..." if unquote(path).startswith(PREFIX) else path

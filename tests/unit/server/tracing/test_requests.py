@@ -140,6 +140,14 @@ def test_no_secret_and_no_query_is_written_down(traced: Traced) -> None:
     assert "SECRET" not in span.to_json()
 
 
+def test_a_token_is_not_written_down_however_its_path_is_spelled(traced: Traced) -> None:
+    asked = replace(request(f"{PREFIX}SECRET"), raw_path=f"/%{ord(PREFIX[1]):x}{PREFIX[2:]}SECRET".encode())
+
+    answer(traced, asked, Seen(), Reply(200))
+
+    assert "SECRET" not in traced.spans[0].to_json()
+
+
 def test_what_a_stranger_sends_is_cut(traced: Traced) -> None:
     asked = request("/" + "x" * 16_000, headers={"user-agent": "y" * 60_000})
 

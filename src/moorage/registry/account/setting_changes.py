@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from moorage.access.call import Call, Services
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
+from moorage.registry.account import replicas
 from moorage.registry.account.destinations import destinations_of
 from moorage.registry.account.replicas import Place, rules_of
 from moorage.registry.account.setting_names import SETTINGS, Setting
@@ -150,6 +151,12 @@ async def put_all(
     """Of all settings that go there."""
     for setting in carried_to(services, to):
         await put(services, tx, Carried(place.id, to, setting), due)
+
+
+async def forget(services: Services, tx: Transaction, place: Place) -> None:
+    """The repository is deleted: nothing of it is to be replicated, nor seen as given up."""
+    for kind in (replicas.KIND, KIND):
+        await services.jobs.drop(tx, kind, f"{place.id}/")
 
 
 async def _destinations(services: Services, reads: Reads, place: Place, setting: Setting) -> list[Registry]:

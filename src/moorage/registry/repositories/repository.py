@@ -14,7 +14,7 @@ from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.errors.images import LimitExceeded
 from moorage.base.errors.repositories import RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
-from moorage.registry.account.setting_changes import changes
+from moorage.registry.account.setting_changes import changes, forget
 from moorage.registry.audit.identity import user_identity
 from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import repository_deleted
@@ -203,6 +203,7 @@ async def delete(call: Call, name: str, account: str | None, *, force: bool) -> 
         await tx.run("repositories.request_purge", {"id": repository.id, "now": call.now})
         await tx.run("repositories.clear_tags", {"arn": repository.arn})
         await resource_policy.clear(tx, repository.arn)
+        await forget(call.services, tx, repository)
         caller = user_identity(call.principal)
         await emit(call.services, tx, repository_deleted(repository.registry, name, caller, force))
         tx.changed(repository.id)

@@ -40,6 +40,9 @@ UPDATE jobs SET done = :done, total = :total, note = :note WHERE id = :id AND le
 -- done: it is gone, unless it was asked for again meanwhile
 DELETE FROM jobs WHERE id = :id AND lease = :process AND asked = :asked
 
+-- drop: what does not run, of subjects that begin so
+DELETE FROM jobs WHERE kind = :kind AND subject >= :first AND subject < :beyond AND lease IS NULL
+
 -- release: it is tried at a time, or sooner if somebody has asked for that
 UPDATE jobs SET lease = NULL, leased_until = NULL, attempts = :attempts, error = :error,
     due = CASE WHEN :due < due THEN :due ELSE due END

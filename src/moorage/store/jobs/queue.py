@@ -82,6 +82,11 @@ class Jobs:
         )
         self.wake(kind)
 
+    async def drop(self, tx: Transaction, kind: str, prefix: str) -> None:
+        """Those whose subjects begin so have nothing to do any more, given up or not. What runs, runs to its end."""
+        beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        await tx.run("jobs.drop", {"kind": kind, "first": prefix, "beyond": beyond})
+
     def wake(self, kind: str) -> None:
         """Have whoever runs jobs look for one of that kind now, instead of at the next turn."""
         self._asked.add(kind)

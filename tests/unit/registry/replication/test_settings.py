@@ -394,6 +394,25 @@ async def test_a_change_after_a_refusal_is_tried_anew(registry: MemoryRegistry) 
 
 
 @in_memory
+async def test_what_was_given_up_is_forgotten_with_its_repository_and_no_other(
+    registry: MemoryRegistry,
+) -> None:
+    carry(registry, "scanning", to=(OTHERS,))
+    app, _ = await pair(registry, OTHERS)
+    others = [await registry.repository(f"app-{number}") for number in range(10)]  # ids that begin alike
+    for each in (app, *others):
+        await repositories.set_scanning(registry.call, each, scan_on_push=True)
+    await run(registry)
+    subjects = {each.subject for each in await queue.page(registry.db, 0, 100) if each.state == "failed"}
+    assert len(subjects) == 11
+
+    await repositories.delete(registry.call, "app", None, force=True)
+
+    left = {each.subject for each in await queue.page(registry.db, 0, 100)}
+    assert subjects - left == {Carried(app.id, OTHERS, "scanning").subject}
+
+
+@in_memory
 async def test_a_registry_with_enhanced_scanning_refuses_the_flag(registry: MemoryRegistry) -> None:
     carry(registry)
     app, _ = await pair(registry)

@@ -42,6 +42,7 @@ FILLING = (
     "access/grants.py",
     "access/operations/role_sessions.py",
     "access/operations/sts.py",
+    "access/service_roles.py",
     "aws/operation.py",
     "aws/resources.py",
 )

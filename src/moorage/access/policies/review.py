@@ -38,7 +38,8 @@ _FILLED = frozenset(
             "aws:resourceaccount",
             "aws:resourceorgid",
         ),
-        *("aws:securetransport", "aws:sourceidentity", "aws:sourceip", "aws:sourcevpc", "aws:sourcevpcarn"),
+        *("aws:securetransport", "aws:sourceaccount", "aws:sourcearn", "aws:sourceidentity", "aws:sourceip"),
+        *("aws:sourcevpc", "aws:sourcevpcarn"),
         *(
             "aws:sourcevpce",
             "aws:tagkeys",
@@ -62,7 +63,7 @@ _NEVER_FILLED = frozenset(
         *("aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:ec2instancesourceprivateipv4"),
         *("aws:ec2instancesourcevpc", "aws:multifactorauthage", "aws:principalorgpaths"),
         *("aws:principalservicename", "aws:principalservicenameslist", "aws:resourceorgpaths"),
-        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourceorgpaths", "aws:vpceorgpaths"),
+        *("aws:sourceorgid", "aws:sourceorgpaths", "aws:vpceorgpaths"),
     }
 )
 """AWS has them, and nothing here sets them."""

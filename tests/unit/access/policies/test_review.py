@@ -74,6 +74,7 @@ def test_actions_that_do_not_exist_are_told(action: str, warning: str | None) ->
     [
         ("aws:SourceIP", None),
         ("aws:PrincipalTag/Team", None),
+        ("aws:SourceArn", None),
         ("moorage:ImageTag", None),
         ("token.actions.example:sub", None),
         ("aws:SourceIpAddress", "aws:SourceIpAddress: an unknown condition key"),

@@ -384,12 +384,13 @@ async def test_who_comes_just_when_a_layer_has_arrived_or_failed_is_answered(
     digest = Digest.of(LAYER)
 
     for failure in (UpstreamAccessDenied(), None):
-        upstream.fails = failure
+        upstream.fails, upstream.asked = failure, []
         answers = await asyncio.gather(
             *(_late(turns, cache, registry, digest) for turns in range(40)), return_exceptions=True
         )
         kinds = {type(answer) for answer in answers}
         assert kinds <= ({UpstreamAccessDenied} if failure else {ArrivingLayer, type(None)})
+    assert upstream.asked.count(f"GET library/debian@{digest}") == 1
 
 
 async def _late(turns: int, cache: PullThrough, registry: MemoryRegistry, digest: Digest) -> object:

@@ -176,3 +176,17 @@ def test_an_empty_layer_is_there_when_it_is_stored_and_not_before() -> None:
         await waiting
 
     run(scenario)
+
+
+def test_what_turns_out_to_be_here_is_over_and_cannot_be_followed() -> None:
+    async def scenario() -> None:
+        arriving = ArrivingLayer(2 * FRAME)
+
+        arriving.complete()
+
+        await arriving.begun()
+        await arriving.arrived()
+        with pytest.raises(FileNotFoundError):
+            arriving.follow()
+
+    run(scenario)

@@ -171,3 +171,30 @@ def test_randomness_comes_from_secrets() -> None:
     ]
 
     assert imports == []
+
+
+def test_transactions_wait_for_nothing_but_their_own_verbs() -> None:
+    """One that waits for anything else holds up all others, and is rolled back (`store/db/api.py`)."""
+    waiting = [
+        f"{name}:{awaited.lineno}"
+        for name, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AsyncWith)
+        for transaction in _transactions(node)
+        for awaited in ast.walk(node)
+        if isinstance(awaited, ast.Await) and transaction not in _names(awaited)
+    ]
+
+    assert waiting == []
+
+
+def _transactions(block: ast.AsyncWith) -> Iterator[str]:
+    """What the transactions that it opens are called."""
+    for item in block.items:
+        opens = {node.attr for node in ast.walk(item.context_expr) if isinstance(node, ast.Attribute)}
+        if isinstance(item.optional_vars, ast.Name) and opens & {"transaction", "changing"}:
+            yield item.optional_vars.id
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}

@@ -77,14 +77,17 @@ async def list_groups(call: Call, request: ListGroupsRequest) -> ListGroupsRespo
 
 @operation
 async def update_group(call: Call, request: UpdateGroupRequest) -> UpdateGroupResponse:
-    async with call.services.epochs.changing(call.account) as tx:
-        group = await entities.need(tx, call.account, "group", request.group_name)
+    """What it becomes is authorized too, for the group as it is when it is changed."""
+    while True:
+        group = await entities.need(call.db, call.account, "group", request.group_name)
         name, path = request.new_group_name or group.name, request.new_path or group.path
-        await authorize(
-            call, "iam:UpdateGroup", replace(group, name=name, path=path).arn
-        )  # what it becomes, too
-        await entities.rename(tx, group, name=name, path=path)
-    return UpdateGroupResponse()
+        await authorize(call, "iam:UpdateGroup", replace(group, name=name, path=path).arn)
+        async with call.services.epochs.changing(call.account) as tx:
+            current = await entities.need(tx, call.account, "group", request.group_name)
+            if current.arn != group.arn:
+                continue
+            await entities.rename(tx, current, name=name, path=path)
+        return UpdateGroupResponse()
 
 
 @operation

@@ -92,14 +92,17 @@ async def list_users(call: Call, request: ListUsersRequest) -> ListUsersResponse
 
 @operation
 async def update_user(call: Call, request: UpdateUserRequest) -> UpdateUserResponse:
-    async with call.services.epochs.changing(call.account) as tx:
-        user = await entities.need(tx, call.account, "user", request.user_name)
+    """What it becomes is authorized too, for the user as it is when it is changed."""
+    while True:
+        user = await entities.need(call.db, call.account, "user", request.user_name)
         name, path = request.new_user_name or user.name, request.new_path or user.path
-        await authorize(
-            call, "iam:UpdateUser", replace(user, name=name, path=path).arn
-        )  # what it becomes, too
-        await entities.rename(tx, user, name=name, path=path)
-    return UpdateUserResponse()
+        await authorize(call, "iam:UpdateUser", replace(user, name=name, path=path).arn)
+        async with call.services.epochs.changing(call.account) as tx:
+            current = await entities.need(tx, call.account, "user", request.user_name)
+            if current.arn != user.arn:
+                continue
+            await entities.rename(tx, current, name=name, path=path)
+        return UpdateUserResponse()
 
 
 @operation

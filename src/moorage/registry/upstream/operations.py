@@ -121,16 +121,18 @@ async def update_pull_through_cache_rule(
             "Invalid input: Please set either credential arn or role arn to update the credentials"
         )
     registry = _registry(call, request.registry_id)
-    found = await rules.find(call.db, registry, request.ecr_repository_prefix)
-    changed = replace(
-        found,
-        credential_arn=found.credential_arn if request.credential_arn is None else request.credential_arn,
-        role_arn=found.role_arn if request.custom_role_arn is None else request.custom_role_arn,
-    )
-    await _check_credentials(call, changed)
-    updated = await rules.set_credentials(
-        call.db, registry, found.written, changed.credential_arn, changed.role_arn, call.now
-    )
+    updated = None
+    while updated is None:
+        found = await rules.find(call.db, registry, request.ecr_repository_prefix)
+        changed = replace(
+            found,
+            credential_arn=found.credential_arn if request.credential_arn is None else request.credential_arn,
+            role_arn=found.role_arn if request.custom_role_arn is None else request.custom_role_arn,
+        )
+        await _check_credentials(call, changed)
+        updated = await rules.set_credentials(
+            call.db, found, changed.credential_arn, changed.role_arn, call.now
+        )
     return UpdatePullThroughCacheRuleResponse(
         ecr_repository_prefix=updated.written,
         registry_id=registry.account,

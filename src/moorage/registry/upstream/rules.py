@@ -89,13 +89,17 @@ async def page(reads: Reads, registry: Registry, after: str, limit: int) -> list
 
 
 async def set_credentials(
-    db: Database, registry: Registry, written: str, credential_arn: str, role_arn: str, now: int
-) -> Rule:
-    """Raise `PullThroughCacheRuleNotFound`."""
+    db: Database, found: Rule, credential_arn: str, role_arn: str, now: int
+) -> Rule | None:
+    """None if there is another rule in its place now, or it has changed: credentials are for one upstream registry.
+
+    Raise `PullThroughCacheRuleNotFound`.
+    """
     async with db.transaction() as tx:
-        found = await find(tx, registry, written)
+        if await find(tx, found.registry, found.written) != found:
+            return None
         values: Values = {"credential_arn": credential_arn, "role_arn": role_arn, "now": now}
-        await tx.run("upstream.update_rule", {**_key(registry, found.prefix), **values})
+        await tx.run("upstream.update_rule", {**_key(found.registry, found.prefix), **values})
     return replace(found, credential_arn=credential_arn, role_arn=role_arn, updated=now)
 
 

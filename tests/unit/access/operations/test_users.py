@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from moorage.access.epochs import Epochs
 from moorage.access.operations import groups, users
 from moorage.aws.shapes import iam
 from moorage.base.clock import SECOND
@@ -12,6 +15,7 @@ from moorage.base.errors.requests import Validation
 
 from ...registry.memory import in_memory, with_limits
 from ...registry.registry import ACCOUNT, MemoryRegistry
+from ...registry.straddling import TRANSACTION, straddle
 from .calling import OTHER, add_account, add_group, add_key, add_user, by, by_role, every_page, put_policy
 
 PULL_ONLY = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"
@@ -318,3 +322,22 @@ async def test_a_boundary_that_is_no_policy_is_refused_in_aws_words(registry: Me
         await users.put_user_permissions_boundary(
             call, iam.PutUserPermissionsBoundaryRequest(user_name="alice", permissions_boundary=missing)
         )
+
+
+@in_memory
+async def test_a_user_who_is_moved_meanwhile_is_authorized_under_the_path_it_has_then(
+    registry: MemoryRegistry,
+) -> None:
+    call = await add_account(registry)
+    await add_user(call, "alice", path="/dev/")
+
+    async def move() -> None:
+        await users.update_user(call, iam.UpdateUserRequest(user_name="alice", new_path="/prod/"))
+
+    straddle(registry, TRANSACTION, move)
+    straddled = replace(registry.services, epochs=Epochs(registry.services.db))
+    renamed = iam.UpdateUserRequest(user_name="alice", new_user_name="bob")
+    await users.update_user(replace(call, services=straddled), renamed)
+
+    found = await users.get_user(call, iam.GetUserRequest(user_name="bob"))
+    assert found.user.path == "/prod/"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from moorage.base.addresses import Addresses, Registry
@@ -15,6 +17,7 @@ from ..memory import in_memory
 from ..registry import ACCOUNT, REGION, MemoryRegistry
 
 HERE = Registry(ACCOUNT, REGION)
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:ecr-pullthroughcache/hub-AbCdEf"
 ADDRESSES = Addresses(
     HERE, "localhost:5050", {"team.example": HERE}, secure_host="localhost:5443", domain="registry.example"
 )
@@ -127,3 +130,17 @@ def test_private_registries_are_named_as_amazon_or_this_installation_calls_them(
 def test_a_name_with_the_port_of_somebody_else_is_not_ours(url: str) -> None:
     assert upstream_of(url, None, ADDRESSES).name is None
     assert private_registry(url, ADDRESSES) is None
+
+
+@in_memory
+async def test_credentials_that_were_checked_for_one_registry_are_not_given_to_another(
+    registry: MemoryRegistry,
+) -> None:
+    await rules.create(registry.db, rule("hub"))
+    checked = await rules.find(registry.db, HERE, "hub")
+    await rules.delete(registry.db, HERE, "hub")
+    await rules.create(registry.db, replace(rule("hub"), upstream="", url="registry.example"))
+
+    assert await rules.set_credentials(registry.db, checked, SECRET, "", registry.now) is None
+
+    assert (await rules.find(registry.db, HERE, "hub")).credential_arn == ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -70,6 +72,7 @@ from moorage.store.db.connect import connect, open_sqlite_beside
 from moorage.store.db.statements import Statements
 
 ROOT_KEY_VARIABLE = "MOORAGE_ROOT_KEY"
+LET_FIRST_S = 0.03
 GRACE_S = 60  # for running transfers at SIGTERM; a second signal ends them
 _TOKEN_PURPOSES = (downloads.PURPOSE, paging.PURPOSE, passwords.PURPOSE, sessions.PURPOSE)
 
@@ -205,7 +208,7 @@ async def serve(settings: Settings, announce: Callable[[Installation, Listeners]
         services, delivery = installation.services, open_delivery(settings, parts)
         await delivery.begin(services)
         loop = asyncio.get_running_loop()
-        loaded = loop.run_in_executor(None, load_the_rest)
+        loaded = loop.create_task(_load_soon())
         application = Application(installation, loaded, parts.requests)
         server = Server(_uvicorn_config(application), listeners.all, application.next_request_id)
         metrics = await _listen_for_metrics(application, services, settings)
@@ -237,12 +240,23 @@ Work = Callable[[Services, Settings, Delivery, Parts], Awaitable[None]]
 def load_the_rest() -> Work:
     """A third of all that is imported, and nothing that `/v2/` needs: it is done when the ports are open already.
 
-    Return what works in the background.
+    Meanwhile who asks gets his turn soon. Return what works in the background.
     """
-    load_operations()
-    from moorage.server.background import work
-
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(interval / 10)
+    try:
+        load_operations()
+        from moorage.server.background import work
+    finally:
+        sys.setswitchinterval(interval)
+    gc.freeze()  # else each full collection looks through it all, which takes as long as a thousand answers
     return work
+
+
+async def _load_soon() -> Work:
+    """Whoever has waited for the ports to open is answered first."""
+    await asyncio.sleep(LET_FIRST_S)
+    return await asyncio.get_running_loop().run_in_executor(None, load_the_rest)
 
 
 async def _work(

@@ -139,6 +139,17 @@ def test_a_start_that_has_nothing_to_do_does_not_load_the_tool(
     assert again.stdout.split() == ["False", str(engine_of(database_url) == "postgres")]
 
 
+def test_a_new_file_is_made_without_the_tool(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", _START, f"sqlite:///{tmp_path}/m.db"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert made.stdout.split() == ["False", "False"]
+
+
 def test_a_database_that_is_behind_is_upgraded_once(
     database_url: str, statements: Statements, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,12 +226,12 @@ MIGRATIONS = sorted(migrations.FOLDER.glob("*/*.sql"))
 
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_migrations_are_split_as_a_parser_of_sql_splits_them(path: Path) -> None:
-    from moorage.store.db.upgrade import statements_in  # loads the tool, which another test looks for
-
     text = path.read_text(encoding="utf-8")
     parsed = [_bare(statement) for statement in sqlparse.split(text)]
 
-    assert [_bare(statement) for statement in statements_in(text)] == [each for each in parsed if each]
+    assert [_bare(statement) for statement in migrations.statements_in(text)] == [
+        each for each in parsed if each
+    ]
 
 
 def _bare(statement: str) -> str:

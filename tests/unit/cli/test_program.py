@@ -6,6 +6,7 @@ import pytest
 
 from moorage import __version__
 from moorage.cli.commands import COMMANDS
+from moorage.cli.program import main, make_parser
 
 from .conftest import Command
 
@@ -68,3 +69,17 @@ def test_interrupted_command_exits_130(moorage: Command, monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.import_module", interrupt)
 
     assert moorage("env").code == 130
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_a_command_alone_says_what_it_says_among_all(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*name.split(), "--help"]
+
+    told = []
+    for asked in (lambda: main(words), lambda: make_parser().parse_args(words)):
+        with pytest.raises(SystemExit):
+            asked()
+        told.append(capsys.readouterr().out)
+
+    assert told[0] == told[1]
+    assert f"usage: moorage {name} " in told[0]

@@ -32,9 +32,8 @@ class DiskBlobs:
             for directory in (root, self._uploads, self._blobs):
                 directory.mkdir(_DIRECTORY_MODE, parents=directory is root, exist_ok=True)
             # All 256 now: no commit depends on a directory that another thread has made but not synced.
-            for number in range(256):
-                with suppress(FileExistsError):
-                    os.mkdir(self._blobs / f"{number:02x}", _DIRECTORY_MODE)
+            for name in {f"{number:02x}" for number in range(256)}.difference(os.listdir(self._blobs)):
+                os.mkdir(f"{self._blobs}/{name}", _DIRECTORY_MODE)
             for directory in (self._blobs, root, root.parent):
                 _sync_directory(directory)
 

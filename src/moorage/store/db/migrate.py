@@ -1,7 +1,8 @@
 """Bring a database to the schema this version knows: `migrations/<engine>/NNNN.<what>.sql`, by number.
 
 Each start reads one number, the stored version. Only where it is behind is the migration tool loaded
-(`upgrade.py`); where it is ahead, a newer Moorage has been here and nothing is touched.
+(`upgrade.py`); where it is ahead, a newer Moorage has been here and nothing is touched. A new SQLite file needs no
+tool: it gets all of the schema at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from moorage.store.db.migrations import migrations, version_of
+from moorage.store.db.migrations import migrations, statements_of, version_of
 
 
 class SchemaTooNew(Exception):
@@ -39,7 +40,7 @@ def migrate_sqlite(path: Path) -> None:
     if _is_behind(stored, migrations("sqlite")):
         from moorage.store.db.upgrade import upgrade_sqlite  # Costs as much as the rest of a start.
 
-        upgrade_sqlite(path, migrations("sqlite"))
+        upgrade_sqlite(path, migrations("sqlite"), stored)
 
 
 def check_sqlite(path: Path) -> None:
@@ -74,14 +75,18 @@ def _is_behind(stored: int, known: list[Path]) -> bool:
 
 def _create_sqlite(path: Path) -> None:
     """Build it beside its place without waiting for the disk, then move it there: a crash leaves no half."""
-    from moorage.store.db.upgrade import upgrade_sqlite  # On the first start only.
-
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(0o600)  # The log takes the mode of its database.
-    upgrade_sqlite(
-        unfinished, migrations("sqlite"), "PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY"
-    )
+    known = migrations("sqlite")
+    with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        for statement in ("PRAGMA synchronous = OFF", "PRAGMA journal_mode = MEMORY", "BEGIN"):
+            connection.execute(statement)
+        for migration in known:
+            for statement in statements_of(migration):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version_of(known[-1])}")
+        connection.execute("COMMIT")
     _sync(unfinished)
     unfinished.rename(path)
     _sync(path.parent)

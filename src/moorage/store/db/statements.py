@@ -65,26 +65,30 @@ class Statements:
     def for_engine(self, engine: Engine) -> EngineStatements:
         names = {name for name, _ in self._texts}
         chosen = {name: self._texts.get((name, engine)) or self._texts.get((name, None)) for name in names}
-        return EngineStatements(
-            {name: _Statement(name, text, engine) for name, text in chosen.items() if text is not None}
-        )
+        return EngineStatements({name: text for name, text in chosen.items() if text is not None}, engine)
 
 
 class EngineStatements:
-    """The statements in one engine's parameter style."""
+    """The statements in one engine's parameter style. Each is translated when it is first wanted: most wait long."""
 
-    def __init__(self, statements: Mapping[str, _Statement]) -> None:
-        self._statements = dict(statements)
+    def __init__(self, texts: Mapping[str, str], engine: Engine) -> None:
+        self._texts = dict(texts)
+        self._engine = engine
+        self._statements: dict[str, _Statement] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._statements)
+        return iter(self._texts)
 
     def bind(self, name: str, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
         """The text to execute and its values, sequences expanded. An unknown name raises `KeyError`."""
-        statement = self._statements[name]
+        statement = self._statements.get(name) or self._translated(name)
         if not statement.sequences:
             return statement.text, values if isinstance(values, dict) else dict(values)
         return statement.expand(values)
+
+    def _translated(self, name: str) -> _Statement:
+        statement = self._statements[name] = _Statement(name, self._texts[name], self._engine)
+        return statement
 
 
 class _Statement:
@@ -146,7 +150,7 @@ def _queries_below(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name == "queries.sql":
             yield folder.name, entry
-        elif entry.is_dir() and entry.name != "__pycache__":
+        elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
             yield from _queries_below(entry)
 
 

@@ -7,7 +7,6 @@ host name in its log, because asking fails under an unknown uid, and waits for D
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
@@ -22,31 +21,25 @@ from yoyo.backends.core.sqlite3 import SQLiteBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, MigrationList, StepCollector, default_migration_table
 
-from moorage.store.db.migrations import version_of
+from moorage.store.db.migrations import statements_of, version_of
 
 
-def upgrade_sqlite(path: Path, known: Sequence[Path], *pragmas: str) -> None:
-    """The caller holds the lock of the data directory."""
-    backend = _Sqlite(_address("sqlite", str(path)), default_migration_table)
-    for pragma in pragmas:
-        backend.connection.execute(pragma)
-    _apply(backend, known)
+def upgrade_sqlite(path: Path, known: Sequence[Path], stored: int) -> None:
+    """From the version `stored` on: a file is made at once, without yoyo's marks. The caller holds the lock."""
+    _apply(_Sqlite(_address("sqlite", str(path)), default_migration_table), known, stored)
 
 
 def upgrade_postgres(url: str, known: Sequence[Path]) -> None:
     """Of several nodes that start at once, one applies; the others wait for it and find nothing to do."""
-    _apply(_Postgres(_address("postgresql", url), default_migration_table), known)
+    _apply(_Postgres(_address("postgresql", url), default_migration_table), known, 0)
 
 
-def _apply(backend: _Backend, known: Sequence[Path]) -> None:
+def _apply(backend: _Backend, known: Sequence[Path], stored: int) -> None:
     found = MigrationList([_OwnMigration(path.stem, str(path), str(path.parent)) for path in known])
     with backend, backend.lock():
+        unmarked = backend.to_apply(found)
+        backend.mark_migrations([each for each in unmarked if version_of(Path(each.path)) <= stored])
         backend.apply_migrations(backend.to_apply(found))
-
-
-def statements_in(text: str) -> list[str]:
-    """Of a migration: each ends with a semicolon at the end of a line, and none has one inside."""
-    return [statement.strip() for statement in re.split(r";[ \t]*(?:--[^\n]*)?\n", text + "\n") if statement.strip()]
 
 
 class _OwnMigration(Migration):  # type: ignore[misc]  # yoyo has no types.
@@ -56,7 +49,7 @@ class _OwnMigration(Migration):  # type: ignore[misc]  # yoyo has no types.
         if self.loaded:
             return
         collector = StepCollector(migration=self)
-        for statement in statements_in(Path(self.path).read_text(encoding="utf-8")):
+        for statement in statements_of(Path(self.path)):
             collector.add_step(statement, None)
         self._depends: set[Migration] = set()
         self.steps = collector.create_steps(self.use_transactions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -13,3 +14,16 @@ def migrations(engine: str) -> list[Path]:
 
 def version_of(migration: Path) -> int:
     return int(migration.name.partition(".")[0])
+
+
+def statements_of(migration: Path) -> list[str]:
+    return statements_in(migration.read_text(encoding="utf-8"))
+
+
+def statements_in(text: str) -> list[str]:
+    """Each ends with a semicolon at the end of a line, and none has one inside."""
+    return [
+        statement.strip()
+        for statement in re.split(r";[ \t]*(?:--[^\n]*)?\n", text + "\n")
+        if statement.strip()
+    ]

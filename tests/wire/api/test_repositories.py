@@ -78,6 +78,11 @@ def test_create_what_exists_is_refused_whatever_the_settings(api: Any) -> None:
         ([{"Key": "aws:x", "Value": ""}], "InvalidTagParameterException", "Tag parameters are invalid"),
         ([{"Key": "AWS:x", "Value": ""}], "InvalidTagParameterException", "Tag parameters are invalid"),
         ([{"Key": "", "Value": ""}], "InvalidTagParameterException", "Tag parameters are invalid"),
+        (
+            [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}],
+            "InvalidTagParameterException",
+            "Tag parameters are invalid",
+        ),
         ([{"Key": "k" * 129, "Value": ""}], "InvalidTagParameterException", "Tag parameters are invalid"),
         ([{"Key": "k", "Value": "v" * 257}], "InvalidTagParameterException", "Tag parameters are invalid"),
         (

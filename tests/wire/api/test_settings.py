@@ -273,6 +273,7 @@ def test_what_is_pushed_where_a_signing_rule_holds_waits_for_its_signature(api: 
     old = api.ecr.describe_image_signing_status(repositoryName=app, imageId={"imageDigest": before.digest})
 
     assert none["signingStatuses"] == []
+    assert none["imageId"] == {"imageDigest": before.digest, "imageTag": "before"}
     assert old["signingStatuses"] == []
     assert described(status) == {
         "registryId": api.account,

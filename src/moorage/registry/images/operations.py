@@ -218,7 +218,7 @@ async def describe_image_signing_status(
         profiles = signing.profiles_for(rules, repository.name, image.pushed)
     return DescribeImageSigningStatusResponse(
         repository_name=repository.name,
-        image_id=request.image_id,
+        image_id=ImageIdentifier(image_digest=str(image.digest), image_tag=request.image_id.image_tag),
         registry_id=repository.registry.account,
         signing_statuses=[
             ImageSigningStatus(signing_profile_arn=profile, status="IN_PROGRESS") for profile in profiles

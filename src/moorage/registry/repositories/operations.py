@@ -38,7 +38,7 @@ from moorage.aws.shapes.ecr import Repository as RepositoryShape
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import wire_seconds
 from moorage.base.errors.ourselves import KmsFailure
-from moorage.base.errors.repositories import RepositoryPolicyNotFound
+from moorage.base.errors.repositories import InvalidTagParameter, RepositoryPolicyNotFound
 from moorage.base.errors.requests import InvalidParameter
 from moorage.registry.account.setting_changes import changes
 from moorage.registry.repositories import repository as repositories
@@ -66,7 +66,7 @@ async def create_repository(call: Call, request: CreateRepositoryRequest) -> Cre
             request.image_tag_mutability or "MUTABLE", request.image_tag_mutability_exclusion_filters
         ),
         scan_on_push=bool(scanning and scanning.scan_on_push),
-        tags={tag.key: tag.value for tag in request.tags or []},
+        tags=_tags(request.tags or []),
     )
     return CreateRepositoryResponse(repository=_shape(call, created))
 
@@ -127,7 +127,7 @@ async def tag_resource(call: Call, request: TagResourceRequest) -> TagResourceRe
     async with call.services.epochs.changing(found.registry.account) as tx:
         await repositories.confirm(tx, found)
         if await changes(call, tx, found, "tags"):
-            await resource_tags.set_all(tx, found.arn, {tag.key: tag.value for tag in request.tags})
+            await resource_tags.set_all(tx, found.arn, _tags(request.tags))
     return TagResourceResponse()
 
 
@@ -221,6 +221,14 @@ async def _tagged(call: Call, arn: str) -> Repository:
 
 def _mutability(mode: Mode, filters: list[ImageTagMutabilityExclusionFilter] | None) -> Mutability:
     return Mutability.parse(mode, [each.filter for each in filters] if filters is not None else None)
+
+
+def _tags(given: list[Tag]) -> dict[str, str]:
+    """Which of two values of one key is meant nobody can tell: raise `InvalidTagParameter`."""
+    tags = {tag.key: tag.value for tag in given}
+    if len(tags) < len(given):
+        raise InvalidTagParameter()
+    return tags
 
 
 def _shape(call: Call, found: Repository) -> RepositoryShape:

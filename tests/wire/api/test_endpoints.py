@@ -182,17 +182,23 @@ def test_the_policy_of_an_endpoint_speaks_of_our_own_operations(
     assert ask(repositoryName="own/narrow")["imageUses"] == []
 
 
-def test_secrets_come_by_an_endpoint_of_their_own(ec2: Any, made: str, inside: Callable[[str], Any]) -> None:
-    ask = inside("secretsmanager").list_secrets
-    assert refused(ask)[1:] == ("AccessDeniedException", REFUSED.format("secretsmanager"))
-    names = ec2.describe_vpc_endpoint_services()["ServiceNames"]
-    assert "com.amazonaws.us-east-1.secretsmanager" in names
+@pytest.mark.parametrize(
+    ("service", "operation", "member"),
+    [("secretsmanager", "list_secrets", "SecretList"), ("cloudtrail", "lookup_events", "Events")],
+)
+def test_secrets_and_records_come_by_endpoints_of_their_own(
+    ec2: Any, made: str, inside: Callable[[str], Any], service: str, operation: str, member: str
+) -> None:
+    ask = getattr(inside(service), operation)
+    assert refused(ask)[1:] == ("AccessDeniedException", REFUSED.format(service))
+    name = f"com.amazonaws.us-east-1.{service}"
+    assert name in ec2.describe_vpc_endpoint_services()["ServiceNames"]
 
-    id_ = ec2.create_vpc_endpoint(
-        VpcId="vpc-1", ServiceName="com.amazonaws.us-east-1.secretsmanager", SubnetIds=["lan"]
-    )["VpcEndpoint"]["VpcEndpointId"]
+    id_ = ec2.create_vpc_endpoint(VpcId="vpc-1", ServiceName=name, SubnetIds=["lan"])["VpcEndpoint"][
+        "VpcEndpointId"
+    ]
 
-    assert ask()["SecretList"] == []
+    assert member in ask()
     ec2.delete_vpc_endpoints(VpcEndpointIds=[id_])
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-CARRIED = ("ec2", "ecr.api", "ecr.dkr", "iam", "kms", "secretsmanager", "sts")
+CARRIED = ("cloudtrail", "ec2", "ecr.api", "ecr.dkr", "iam", "kms", "secretsmanager", "sts")
 """The services that an endpoint can be for. ECR Public is not among them (ECR user guide)."""
 
 OF_CALLS = {
+    "cloudtrail": "cloudtrail",
     "ec2": "ec2",
     "ecr": "ecr.api",
     "iam": "iam",

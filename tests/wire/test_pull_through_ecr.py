@@ -384,7 +384,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
         theirs = Place(Account.of(root_of(second, second.data / "credentials")), FAR)
         [port] = re.findall(r"Listening on https://127\.0\.0\.1:([0-9]+)\n", second.log.read_text())
         key = here / "key"
-        _write_key(theirs, key)
+        _write_key(theirs, key, "puller")
+        user = _write_key(theirs, here / "reader", "reader")
+        reader = theirs.account.role(trust({"AWS": user}), allow(TOKEN, *PULL))
         (here / "moorage.toml").write_text(
             f"""
             account = "{ACCOUNT}"
@@ -396,6 +398,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
             ca_file = "{second.data}/ca/ca.pem"
             networks = "127.0.0.0/8"
             credentials = "key"
+            [[upstream_peers]]
+            account = "{ACCOUNT}"
+            region = "{FAR}"
+            url = "{second.endpoint}"
+            networks = "127.0.0.0/8"
+            credentials = "reader"
+            role_arn = "{reader}"
             """
         )
         with running(here, "--config", str(here / "moorage.toml")) as first:
@@ -403,16 +412,17 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
             yield Two(ours, theirs, key)
 
 
-def _write_key(place: Place, file: Path) -> None:
-    """Of a user there who may do nothing but assume roles."""
+def _write_key(place: Place, file: Path, name: str) -> str:
+    """Of a user there who may do nothing but assume roles: the ARN."""
     iam = place.account.iam
-    iam.create_user(UserName="puller")
-    iam.put_user_policy(UserName="puller", PolicyName="assume", PolicyDocument=allow("sts:AssumeRole", TOKEN))
-    key = iam.create_access_key(UserName="puller")["AccessKey"]
+    user = iam.create_user(UserName=name)["User"]["Arn"]
+    iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=allow("sts:AssumeRole"))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
     file.write_text(
         f"[a]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
     )
     file.chmod(0o600)
+    return str(user)
 
 
 def test_an_image_comes_from_another_installation_as_a_role_assumed_there(two: Two, prefix: str) -> None:
@@ -426,6 +436,24 @@ def test_an_image_comes_from_another_installation_as_a_role_assumed_there(two: T
     assert layer(two.here.ecr, f"{prefix}/team/app", content) == content
     used = two.there.account.iam.get_role(RoleName=name_of(role))["Role"]
     assert used["RoleName"] == name_of(role)
+
+
+def test_a_peer_goes_before_an_account_of_ours_and_may_have_a_role_for_all_rules(
+    two: Two, prefix: str, need: Need, run: Run
+) -> None:
+    """Of the same account, so that the rule needs none; over HTTP in a network of one's own."""
+    image = push(two.there.ecr, "team/common", "1", b"{}", os.urandom(2 * MIB))
+    two.here.rule(prefix, url_of(ACCOUNT, FAR))
+    place = f"docker://{two.here.account.root.server.host}/{prefix}/team/common:1"
+    skopeo, credentials = need("skopeo"), f"AWS:{ecr_password(two.here.ecr)}"
+
+    run(
+        *(skopeo, "copy", "--src-tls-verify=false", "--src-creds", credentials),
+        *(place, f"dir:{two.credentials.parent}/copied"),
+    )
+
+    assert two.here.failure(prefix) is None
+    assert digest((two.credentials.parent / "copied" / "manifest.json").read_bytes()) == image
 
 
 def test_a_role_there_that_is_for_another_account_is_not_assumed_for_ours(two: Two, prefix: str) -> None:

@@ -350,7 +350,7 @@ async def _store(
     *,
     brings_rest: bool,
 ) -> None:
-    """7. A tag that is protected and points elsewhere stays."""
+    """7. A tag that is protected and points elsewhere stays, and nobody wants the rest of what it is not."""
     algorithm = wanted.digest.algorithm if wanted.digest is not None else "sha256"
     try:
         incoming = await push.receive(call, repository, fetched.content, fetched.media_type, algorithm)
@@ -361,7 +361,8 @@ async def _store(
     async with call.db.transaction() as tx:
         stored = await push.store(call, tx, repository, incoming, origin="cache", may_miss_references=True)
         if wanted.tag is not None:
-            await push.set_tag_if_free(call, tx, stored, incoming.digest, wanted.tag)
+            is_tagged = await push.set_tag_if_free(call, tx, stored, incoming.digest, wanted.tag)
+            brings_rest &= is_tagged
             await _set_validated(tx, repository, wanted.tag, call.now)
         event = shapes.pulled_through(
             repository.registry, repository.name, rule.prefix, rule.url, wanted.tag, str(incoming.digest)

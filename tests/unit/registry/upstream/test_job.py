@@ -17,6 +17,7 @@ from moorage.registry.images import delete, find
 from moorage.registry.replication import backfill
 from moorage.registry.replication.job import Replicator
 from moorage.registry.repositories import repository as repositories
+from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.repository import Repository
 from moorage.registry.upstream import imports, rules
 from moorage.registry.upstream import job as upstream_job
@@ -24,7 +25,7 @@ from moorage.server.jobs import Handler, JobRunner
 from moorage.store.jobs.queue import ATTEMPTS, page
 
 from ..memory import in_memory
-from ..registry import MemoryRegistry, image_of
+from ..registry import MANIFEST_TYPE, MemoryRegistry, image_of
 from ..replication.replicating import FURTHER, THERE, configure, image_at, layer_at, tags_at
 from .caching import CONFIG, IMAGE, LAYER, NAME, OTHER, Upstream, caching, index_of, registry_of
 
@@ -289,6 +290,22 @@ async def test_what_is_gone_is_not_brought_back_by_its_import(
 
 
 @in_memory
+async def test_what_a_protected_tag_does_not_move_to_is_not_imported(registry: MemoryRegistry) -> None:
+    upstream, cache = await caching(registry)
+    await repositories.create(registry.call, NAME, Mutability("IMMUTABLE", ()))
+    upstream.has("12", OTHER)
+    await cache.image(registry.call, NAME, "12")
+    await run(registry)
+    upstream.has("12", IMAGE)
+
+    registry.pass_time(25 * HOUR)
+    await cache.freshen(registry.call, (await cached(registry)).id, NAME, "12")
+    await run(registry)
+
+    assert not await registry.has_layer(await cached(registry), Digest.of(LAYER))
+
+
+@in_memory
 async def test_an_index_of_too_many_is_not_imported(registry: MemoryRegistry) -> None:
     upstream, cache = await caching(registry)
     many = [image_of([b"%d" % number]) for number in range(upstream_job.MANIFESTS_MAX + 1)]
@@ -377,6 +394,25 @@ async def test_a_replicated_copy_goes_no_further(registry: MemoryRegistry) -> No
 
     assert await image_at(registry, THERE, NAME, Digest.of(IMAGE)) is not None
     assert await image_at(registry, FURTHER, NAME, Digest.of(IMAGE)) is None
+
+
+@in_memory
+async def test_a_signature_that_is_pulled_through_goes_where_its_image_goes(registry: MemoryRegistry) -> None:
+    upstream, cache = await caching(registry)
+    await configure(registry, THERE)
+    subject = {"mediaType": MANIFEST_TYPE, "digest": str(Digest.of(IMAGE)), "size": len(IMAGE)}
+    signature = json.dumps(json.loads(OTHER) | {"subject": subject}).encode()
+    upstream.manifests[str(Digest.of(signature))] = signature
+    upstream.pages = {Digest.of(IMAGE): [index_of([signature])]}
+    await cache.image(registry.call, NAME, "12")
+    await cache.referrers(registry.call, NAME, Digest.of(IMAGE))
+
+    await cache.image(registry.call, NAME, str(Digest.of(signature)))
+    await run(registry)
+
+    there = await image_at(registry, THERE, NAME, Digest.of(signature))
+    assert there is not None
+    assert there.subject == Digest.of(IMAGE)
 
 
 @in_memory

@@ -475,7 +475,9 @@ def test_what_the_role_may_not_there_is_access_denied(two: Two, prefix: str) -> 
     two.there.ecr.set_repository_policy(repositoryName="team/locked", policyText=text)
     two.here.rule(prefix, two.there.url, customRoleArn=role)
 
-    assert "authentication to the upstream registry failed" in pull(two.here.ecr, f"{prefix}/team/locked")
+    assert pull(two.here.ecr, f"{prefix}/team/locked").endswith(
+        f"does not let the role {role} pull the image"
+    )
 
 
 def test_a_password_that_was_ended_there_is_asked_for_again(two: Two, prefix: str) -> None:

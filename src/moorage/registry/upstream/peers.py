@@ -61,10 +61,15 @@ class _Door:
             self.refused, self.refused_until = self._told(error), self.clock() + RETRY_US
             raise self.refused from None
 
+    @property
+    def who(self) -> str:
+        return f"the role {self.role}" if self.role else "who pulls for this installation"
+
     def _told(self, error: MoorageError) -> MoorageError:
         if isinstance(error, AccessDenied):
-            who = f"the role {self.role}" if self.role else "who pulls for this installation"
-            return UpstreamAccessDenied(f"The upstream registry does not let this installation act as {who}")
+            return UpstreamAccessDenied(
+                f"The upstream registry does not let this installation act as {self.who}"
+            )
         reason = "it cannot be signed in at; the log of this registry says why"
         return UpstreamUnavailable(upstream=self.sign_in.peer.door.authority, reason=reason)
 
@@ -154,14 +159,19 @@ class SignedIn:
         """The client is its peer's."""
 
     async def _with_login(self, source: Source, ask: Callable[[Source], Awaitable[_Result]]) -> _Result:
+        denied = UpstreamAccessDenied(f"The upstream registry does not let {self._door.who} pull the image")
         password = await self._password(source)
         try:
             return await ask(replace(source, login=_login_of(password)))
         except UpstreamAccessDenied as error:
             if not error.facts.get("login_ended"):
-                raise
+                raise denied from None
         self._door.sign_in.forget(password)
-        return await ask(replace(source, login=_login_of(await self._password(source))))
+        renewed = await self._password(source)
+        try:
+            return await ask(replace(source, login=_login_of(renewed)))
+        except UpstreamAccessDenied:
+            raise denied from None
 
     async def _password(self, source: Source) -> str:
         async with in_time(source):

@@ -14,6 +14,7 @@ import pytest
 from moorage.access.call import Call
 from moorage.access.service_roles import PULL_THROUGH_CACHE, ensure_service_linked
 from moorage.base.addresses import Registry
+from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
 from moorage.base.errors.upstream import UpstreamAccessDenied, UpstreamImageUnknown, UpstreamUnavailable
 from moorage.registry.images import find
@@ -21,6 +22,7 @@ from moorage.registry.images.push import push_image
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.repository import Repository
+from moorage.registry.uploads import layers
 from moorage.registry.upstream import rules
 from moorage.registry.upstream.cache import PullThrough
 from moorage.registry.upstream.inside import HOPS, PIECE_BYTES, open_inside
@@ -30,7 +32,7 @@ from moorage.registry.upstream.sources import Sources
 
 from ..memory import call_of, in_memory
 from ..registry import ACCOUNT, MANIFEST_TYPE, REGION, MemoryRegistry, image_of
-from .caching import Upstream
+from .caching import LAYER, NAME, OTHER, Upstream, caching
 
 FAR = "far-1"
 HERE, THERE = Registry(ACCOUNT, REGION), Registry(ACCOUNT, FAR)
@@ -231,3 +233,73 @@ async def test_who_refers_to_an_image_is_listed_from_there_page_by_page(registry
     assert {entry["digest"] for entry in entries} == names
     assert {entry["annotations"]["n"] for entry in entries} == {str(number) for number in range(120)}
     assert len(first) == 1
+
+
+async def two_caches(registry: MemoryRegistry) -> tuple[Upstream, PullThrough]:
+    """One here of an upstream registry, and one there of that."""
+    upstream, cache = await caching(registry)
+    async with registry.db.transaction() as tx:
+        await tx.run("access.insert_account", {"id": ACCOUNT, "created": 0})
+    await ensure_service_linked(registry.call, ACCOUNT, PULL_THROUGH_CACHE, caller_needs_right=False)
+    await lead(registry, THERE, HERE, "hub")
+    for place in (HERE, THERE):
+        await made(registry, place, NAME)
+    return upstream, cache
+
+
+@in_memory
+async def test_a_layer_is_passed_on_by_each_cache_while_it_comes(registry: MemoryRegistry) -> None:
+    upstream, cache = await two_caches(registry)
+    await soon(cache.image(at(registry, THERE), NAME, "12"))
+    upstream.lets.clear()
+
+    arriving = await soon(cache.layer(at(registry, THERE), NAME, Digest.of(LAYER)))
+    assert arriving is not None
+    await soon(arriving.passes(0))
+    first = arriving.reach
+    upstream.lets.set()
+    await soon(arriving.arrived())
+
+    assert 0 < first < len(LAYER)
+    assert upstream.asked.count(f"GET library/debian@{Digest.of(LAYER)}") == 1
+    assert (
+        await registry.pull_layer(await repositories.find_in(registry.db, THERE, NAME), Digest.of(LAYER))
+        == LAYER
+    )
+
+
+@in_memory
+async def test_a_layer_that_breaks_off_at_the_first_cache_breaks_off_at_the_second(
+    registry: MemoryRegistry,
+) -> None:
+    upstream, cache = await two_caches(registry)
+    await soon(cache.image(at(registry, THERE), NAME, "12"))
+    upstream.blobs[Digest.of(LAYER)] = LAYER[:-1] + b"x"
+
+    async def pull() -> None:
+        arriving = await soon(cache.layer(at(registry, THERE), NAME, Digest.of(LAYER)))
+        assert arriving is not None
+        await soon(arriving.arrived())
+
+    with pytest.raises((UpstreamUnavailable, ConnectionError)):
+        await pull()
+
+    for place in (HERE, THERE):
+        repository = await repositories.find_in(registry.db, place, NAME)
+        assert await layers.sizes(at(registry, place), repository, [Digest.of(LAYER)]) == {}
+
+
+@in_memory
+async def test_a_tag_that_moved_moves_in_each_cache(registry: MemoryRegistry) -> None:
+    upstream, cache = await two_caches(registry)
+    await soon(cache.image(at(registry, THERE), NAME, "12"))
+    upstream.has("12", OTHER)
+    registry.pass_time(25 * HOUR)
+    repository = await repositories.find_in(registry.db, THERE, NAME)
+
+    await soon(cache.freshen(at(registry, THERE), repository.id, NAME, "12"))
+
+    for place in (HERE, THERE):
+        found = await find.by_tag(registry.db, await repositories.find_in(registry.db, place, NAME), "12")
+        assert found is not None
+        assert found.digest == Digest.of(OTHER)

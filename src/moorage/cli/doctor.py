@@ -92,6 +92,7 @@ def check_modes(settings: Settings) -> list[Finding]:
         settings.database,
         settings.authority_folder / "ca.key",
         *sorted(settings.certificates_folder.glob("*.key")),
+        *(peer.credentials for peer in (*settings.replication_peers, *settings.upstream_peers)),
     )
     findings = []
     for path in private:

@@ -18,6 +18,7 @@ from moorage.cli.doctor import (
 )
 from moorage.cli.ecr import Answer, Unreachable
 from moorage.config import Settings
+from moorage.registry.peers.peer import Peer
 
 from .conftest import Command
 
@@ -37,6 +38,16 @@ def test_modes_that_let_others_in_are_broken(data: Path, name: str) -> None:
 
     assert finding.level == BROKEN
     assert f"chmod {700 if path.is_dir() else 600} {path}" in finding.says
+
+
+def test_the_key_of_a_peer_that_others_may_read_is_broken(data: Path) -> None:
+    key = data.parent / "peer-key"
+    key.touch(0o644)
+    peer = Peer("210987654321", "eu-west-1", key)
+
+    [finding] = check_modes(Settings(data=data, upstream_peers=(peer,)))
+
+    assert f"chmod 600 {key}" in finding.says
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,6 @@ from moorage.registry.replication.carried_settings import CarriedSettings, setti
 from moorage.registry.replication.tag_filters import TableMisconfigured, TagFilters, filters_in
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
-from moorage.remote.errors import RemoteRefused
-from moorage.remote.urls import Url
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -320,11 +318,6 @@ class Settings:
             raise InvalidSettings(
                 f"metrics_listen is '{self.metrics_listen}': HOST:PORT, for instance 127.0.0.1:9090"
             )
-        if self.otlp_endpoint:
-            try:
-                Url.parse(self.otlp_endpoint, frozenset({"http", "https"}))
-            except RemoteRefused as error:
-                raise InvalidSettings(f"otlp_endpoint is '{self.otlp_endpoint}': {error}") from None
         if self.upstream_import not in ("whole", "on-demand"):
             raise InvalidSettings(f"upstream_import is '{self.upstream_import}': whole or on-demand")
         if self.quotas not in ("none", "aws"):

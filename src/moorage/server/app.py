@@ -44,6 +44,7 @@ from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads
 from moorage.keys.root import RootKey, RootKeyRefused, create_root_key, read_root_key
+from moorage.keys.sealed import SealedBlobs
 from moorage.keys.tokens import Tokens
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.targets import TargetMisconfigured
@@ -105,19 +106,11 @@ async def opened(
     waiting = ThreadPoolExecutor(4 * cores + 8, thread_name_prefix="wait")
     # One more than cores, since sealing writes: 64 MiB by 8 uploads on 2 cores 715 MB/s, with 16 threads 570.
     computing = ThreadPoolExecutor(cores + 1, thread_name_prefix="seal")
-    memory = settings.memory_cache_bytes
-    near = DiskBlobs(settings.data)
-    tiered = TieredBlobs(near, DiskBlobs(settings.archive_data)) if settings.archive_data else None
-    blobs = parts.blobs(tiered or near, OpenedBlobs(memory, memory // 2) if memory else None)
+    blobs, tiered = _blobs(settings, parts)
     identity_providers = parts.egress(
         Rules(allowed=Allowed.parse(settings.identity_networks), ca_file=settings.identity_ca)
     )
-    sources = Sources(
-        settings.upstream_reach,
-        lambda rules: UpstreamClient(parts.egress(rules), system_clock),
-        UpstreamPeers(settings.upstream_peers, system_clock, parts.peer_egress),
-    )
-    upstreams = PullThrough(sources, imports_whole=settings.upstream_import == "whole")
+    upstreams = _pull_through(settings, parts)
     try:
         keys = Keyring(db, root, system_clock)
         epochs = Epochs(db)
@@ -391,6 +384,22 @@ def _root_key(settings: Settings, may_create: bool = True) -> RootKey:
                 "it, or name it with --root-key-file"
             ) from None
         return create_root_key(settings.root_key)
+
+
+def _blobs(settings: Settings, parts: Parts) -> tuple[SealedBlobs, TieredBlobs | None]:
+    memory = settings.memory_cache_bytes
+    near = DiskBlobs(settings.data)
+    tiered = TieredBlobs(near, DiskBlobs(settings.archive_data)) if settings.archive_data else None
+    return parts.blobs(tiered or near, OpenedBlobs(memory, memory // 2) if memory else None), tiered
+
+
+def _pull_through(settings: Settings, parts: Parts) -> PullThrough:
+    sources = Sources(
+        settings.upstream_reach,
+        lambda rules: UpstreamClient(parts.egress(rules), system_clock),
+        UpstreamPeers(settings.upstream_peers, system_clock, parts.peer_egress),
+    )
+    return PullThrough(sources, imports_whole=settings.upstream_import == "whole")
 
 
 async def _default_account(credentials: Credentials, settings: Settings) -> tuple[str, AccessKey | None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from moorage.config import InvalidSettings
+from moorage.remote.errors import RemoteRefused
+from moorage.remote.urls import Url
 from moorage.server.tracing.parts import Parts
 
 _PATH = "/v1/traces"
@@ -20,7 +22,7 @@ def open_parts(given: str, environment: Mapping[str, str]) -> Parts:
     url = collector(given, environment)
     if not url:
         return Parts()
-    _check_protocol(environment)
+    _check(url, environment)
     try:
         from moorage.server.tracing.traced import TracedParts
     except ModuleNotFoundError as error:
@@ -46,7 +48,12 @@ def collector(given: str, environment: Mapping[str, str]) -> str:
     return base.rstrip("/") + _PATH if base else ""
 
 
-def _check_protocol(environment: Mapping[str, str]) -> None:
+def _check(url: str, environment: Mapping[str, str]) -> None:
+    try:
+        Url.parse(url, frozenset({"http", "https"}))
+    except RemoteRefused as error:
+        where = "otlp_endpoint or OTEL_EXPORTER_OTLP_ENDPOINT"
+        raise InvalidSettings(f"the collector of traces, {where}: {error}") from None
     for variable in _PROTOCOL_VARIABLES:
         if protocol := environment.get(variable, "").strip():
             if protocol != _PROTOCOL:

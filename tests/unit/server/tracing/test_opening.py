@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from moorage.config import InvalidSettings, Settings
+from moorage.config import InvalidSettings
 from moorage.server.tracing.opening import collector, open_parts
 from moorage.server.tracing.parts import Parts
 
@@ -54,9 +54,11 @@ def test_a_protocol_for_others_does_not_matter_without_traces() -> None:
 @pytest.mark.parametrize(
     "url", ["collector:4318", "ftp://collector", "http://user:password@collector", "http://collector/#there"]
 )
-def test_what_is_no_url_is_refused_at_the_door(url: str) -> None:
-    with pytest.raises(InvalidSettings, match="otlp_endpoint is"):
-        Settings.load({"otlp_endpoint": url}, {}, None)
+def test_what_is_no_url_is_refused_whoever_says_it(url: str) -> None:
+    for given, environment in ((url, {}), ("", {FULL: url})):
+        with pytest.raises(InvalidSettings, match=r"the collector of traces.*:") as caught:
+            open_parts(given, environment)
+        assert "password" not in str(caught.value)
 
 
 def test_without_the_extra_the_error_says_how_to_install_it() -> None:

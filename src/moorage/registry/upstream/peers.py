@@ -7,6 +7,7 @@ is assumed (`sts:ExternalId`), and a peer works for the accounts only that the o
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from collections import OrderedDict
@@ -49,17 +50,19 @@ class _Door:
     role: str
     refused: MoorageError | None = None
     refused_until: int = 0
+    entering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def password(self) -> str:
-        """Raise `UpstreamAccessDenied` or `UpstreamUnavailable`."""
-        if self.refused is not None and self.clock() < self.refused_until:
-            raise type(self.refused)(str(self.refused))
-        try:
-            return await self.sign_in.password()
-        except (AccessDenied, PeerFailed) as error:
-            _log.warning("%s", error)
-            self.refused, self.refused_until = self._told(error), self.clock() + RETRY_US
-            raise self.refused from None
+        """One after the other: a refusal is one for all. Raise `UpstreamAccessDenied` or `UpstreamUnavailable`."""
+        async with self.entering:
+            if self.refused is not None and self.clock() < self.refused_until:
+                raise type(self.refused)(str(self.refused))
+            try:
+                return await self.sign_in.password()
+            except (AccessDenied, PeerFailed) as error:
+                _log.warning("%s", error)
+                self.refused, self.refused_until = self._told(error), self.clock() + RETRY_US
+                raise self.refused from None
 
     @property
     def who(self) -> str:

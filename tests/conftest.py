@@ -6,13 +6,15 @@ import base64
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -175,6 +177,16 @@ def until(seconds: float, otherwise: str) -> Iterator[None]:
         yield
         time.sleep(0.05)
     pytest.fail(otherwise)
+
+
+def free_port() -> int:
+    """One that stays free until it is taken: no outgoing connection gets one from below its range."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.SystemRandom().sample(range(first - 10_000, first), 1_000):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is free")
 
 
 def plain_environment() -> dict[str, str]:

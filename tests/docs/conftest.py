@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import Need, lacking, plain_environment, until
+from ..conftest import Need, free_port, lacking, plain_environment, until
 from .pages import CHECKOUT, Section
 
 PORT = "5050"
@@ -83,7 +82,7 @@ class Reader:
 
     def type(self, section: Section) -> str:
         """What the second terminal showed; fails with it if a command fails."""
-        private_port = _free_port()
+        private_port = str(free_port())
         if section.configuration:
             text = section.configuration.replace(PRIVATE_PORT, private_port)
             (self.folder / "moorage.toml").write_text(text, encoding="utf-8")
@@ -121,12 +120,6 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         if listening := re.search(r"Listening on https?://(\S+)\n", log.read_text()):
             return listening[1]
     raise AssertionError
-
-
-def _free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
 
 
 @pytest.fixture

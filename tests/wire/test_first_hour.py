@@ -6,7 +6,6 @@ Each test has people, a repository and an image of its own, on one server and in
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ..conftest import Need, Run, Server, plain_environment, run_client, running, until
+from ..conftest import Need, Run, Server, free_port, plain_environment, run_client, running, until
 from ..unit.access.web_identity.issuer import Signer, jwks
 from .conftest import Images, Suite, daemon
 from .people import REGION, Account, Caller, allow, name_of, trust
@@ -110,9 +109,7 @@ class Engine:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("first-hour")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        office = f"127.0.0.1:{listener.getsockname()[1]}"
+    office = f"127.0.0.1:{free_port()}"
     file = folder / "moorage.toml"
     file.write_text(f'account = "{ACCOUNT}"\n[[listeners]]\nname = "office"\nlisten = "{office}"\n')
     with running(folder, "--config", str(file)) as server:

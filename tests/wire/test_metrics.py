@@ -15,16 +15,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from ..conftest import Server, ecr_password, running
+from ..conftest import Server, ecr_password, free_port, running
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture(scope="module")
 def listen() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")

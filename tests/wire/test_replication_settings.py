@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ..conftest import Need, Run, Server, ecr_password, running, until
+from ..conftest import Need, Run, Server, ecr_password, free_port, running, until
 from .conftest import Images
 from .test_replication_peers import PUSHES
 
@@ -260,19 +259,11 @@ class Two:
     there: Server
 
 
-def _free_ports() -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     """Each is the other's peer."""
     folders = [tmp_path_factory.mktemp(name) for name in ("here", "there")]
-    ports, accounts = _free_ports(), (ACCOUNT, OTHER)
+    ports, accounts = [free_port(), free_port()], (ACCOUNT, OTHER)
     for number, folder in enumerate(folders):
         other = 1 - number
         (folder / "moorage.toml").write_text(

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import Run, Server, ecr_password, plain_environment, running
+from ..conftest import Run, Server, ecr_password, free_port, plain_environment, running
 from .collector import Collector, Seen, collecting
 from .conftest import NAME, Images, Suite, daemon
 from .loopback import say
@@ -230,12 +229,6 @@ def push_and_time(server: Server, name: str = "team/app") -> float:
     return time.monotonic() - began
 
 
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def stops_within(server: Server, seconds: float) -> None:
     began = time.monotonic()
     server.process.terminate()
@@ -267,7 +260,7 @@ def test_a_collector_that_is_down_is_told_once_and_holds_nobody_up(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
-    with ended(tmp_path, f"http://127.0.0.1:{closed_port()}") as server:
+    with ended(tmp_path, f"http://127.0.0.1:{free_port()}") as server:
         assert push_and_time(server) < 10
         _wait(lambda: said(server, "traces cannot be sent to"))
         assert push_and_time(server, "team/other") < 10

@@ -17,19 +17,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ...conftest import Need, Run, Server, ecr_password, knowing_all_services, running
+from ...conftest import Need, Run, Server, ecr_password, free_port, knowing_all_services, running
 
 SERVICE = "com.amazonaws.us-east-1.ecr.api"
 WRITTEN = "vpce-0a1b2c3d4e5f60718"
 OPEN, SHUT = "vpce-00000000000000001", "vpce-00000000000000002"
 REFUSED = "The private endpoint does not carry {}"
-
-
-def port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        number: int = listener.getsockname()[1]
-        return number
 
 
 def statement(action: str, effect: str = "Allow", **others: Any) -> dict[str, Any]:
@@ -42,12 +35,12 @@ def policy(*statements: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def lan() -> str:
-    return f"127.0.0.1:{port()}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")
 def balancer() -> str:
-    return f"127.0.0.1:{port()}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")

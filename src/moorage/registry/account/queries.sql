@@ -31,3 +31,6 @@ INSERT INTO setting_changes (repository, setting, changed, account, region)
 VALUES (:repository, :setting, :changed, :account, :region)
 ON CONFLICT (repository, setting) DO UPDATE SET
     changed = excluded.changed, account = excluded.account, region = excluded.region
+
+-- waiting: a job that is neither done nor given up
+SELECT id FROM jobs WHERE kind = :kind AND subject = :subject AND failed IS NULL LIMIT 1

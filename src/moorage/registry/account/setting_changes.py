@@ -153,6 +153,11 @@ async def put_all(
         await put(services, tx, Carried(place.id, to, setting), due)
 
 
+async def is_waiting(reads: Reads, carried: Carried) -> bool:
+    """It is to be made there, and neither is nor was refused."""
+    return await reads.one("account.waiting", {"kind": KIND, "subject": carried.subject}) is not None
+
+
 async def forget(services: Services, tx: Transaction, place: Place) -> None:
     """The repository is deleted: nothing of it is to be replicated, nor seen as given up."""
     for kind in (replicas.KIND, KIND):

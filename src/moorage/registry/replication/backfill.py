@@ -26,7 +26,8 @@ from moorage.registry.account.replicas import Replica
 from moorage.registry.images.manifest import INDEX_TYPES
 from moorage.registry.replication import statuses
 from moorage.registry.replication.calls import call_in
-from moorage.registry.replication.copying import Means, failure_code, settle
+from moorage.registry.replication.copying import failure_code, settle
+from moorage.registry.replication.means import Means
 from moorage.registry.replication.wanted import wants
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository

@@ -11,31 +11,37 @@ tags          by key                   ecr:TagResource, ecr:UntagResource
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from moorage.access import resource_policy
 from moorage.access.authorize import authorize
 from moorage.access.authorizer import Context
 from moorage.access.call import Call, Services
+from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
+from moorage.base.clock import SECOND
 from moorage.base.errors.error import MoorageError
 from moorage.base.errors.peers import PeerFailed
 from moorage.base.errors.repositories import RepositoryNotFound
-from moorage.registry.account import scanning, setting_changes
+from moorage.registry.account import replicas, scanning, setting_changes
 from moorage.registry.account.setting_changes import Carried, Change
 from moorage.registry.account.setting_names import Setting
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.peers.sign_in import PeerRefusal
 from moorage.registry.replication.calls import call_in
-from moorage.registry.replication.copying import Means
+from moorage.registry.replication.means import Means
 from moorage.registry.replication.sending import Source
 from moorage.registry.replication.setting_states import State, change_of, state_of, tag_steps
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories import tags as resource_tags
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.repository import Repository
-from moorage.store.db.api import Transaction
+from moorage.store.db.api import Reads, Transaction, Values
+from moorage.store.jobs.queue import NEVER
 
+TURN_US = SECOND // 2
+"""Until it is looked again whether what was changed before a setting is there."""
 _REFUSALS = frozenset(
     {"InvalidParameter", "InvalidTagParameter", "LimitExceeded", "TooManyTags", "Validation"}
 )
@@ -48,6 +54,47 @@ class Step:
 
     action: str
     context: Context | None = None
+
+
+async def turn_of(services: Services, carried: Carried) -> int | None:
+    """When to look again, if tags that moved before tags were protected are not there yet; None: it is its turn."""
+    if carried.setting != "mutability":
+        return None
+    source = await repositories.find_by_id(services.db, carried.repository)
+    due = await _images_before(services.db, source, carried.destination) if source is not None else None
+    if due is None:
+        return None
+    now = services.clock()
+    return (now if due == NEVER else max(now, due)) + TURN_US
+
+
+async def settle_mutability_first(
+    services: Services, means: Means, source: Repository, to: Registry, before: int
+) -> None:
+    """If it was changed before a tag was moved, and is not there yet: the tag may have been protected until then."""
+    carried = Carried(source.id, to, "mutability")
+    if "mutability" not in setting_changes.carried_to(services, to):
+        return
+    if (await change_of(services.db, source, "mutability")).time > before:
+        return
+    if not await setting_changes.is_waiting(services.db, carried):
+        return
+    with suppress(MoorageError):  # it has a job of its own, which says why
+        await settle_setting(services, means, carried)
+
+
+async def _images_before(reads: Reads, source: Repository, to: Registry) -> int | None:
+    """When the next of them is tried; `NEVER` if all run."""
+    change = await change_of(reads, source, "mutability")
+    values: Values = {
+        "kind": replicas.KIND,
+        "first": f"{source.id}/",
+        "beyond": f"{source.id}0",  # the character after the slash
+        "to": f"%/{to.account}/{to.region}/_%",
+        "before": change.time,
+    }
+    row = await reads.one("replication.earlier", values)
+    return row[0] if row is not None else None
 
 
 async def settle_setting(services: Services, means: Means, carried: Carried) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from moorage.access.authorize import authorize
 from moorage.access.authorizer import IMAGE_TAG
@@ -25,9 +24,10 @@ from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import Manifest
 from moorage.registry.replication.below import closure, target_of
 from moorage.registry.replication.calls import call_in
+from moorage.registry.replication.carrying import settle_mutability_first
 from moorage.registry.replication.layers import LayerCopies
-from moorage.registry.replication.sending import Sender, Source
-from moorage.registry.replication.tag_filters import TagFilters
+from moorage.registry.replication.means import Means
+from moorage.registry.replication.sending import Source
 from moorage.registry.replication.wanted import wants
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Completion, Repository
@@ -52,18 +52,10 @@ class Way:
     target: Repository
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What one process replicates with."""
-
-    copies: LayerCopies = field(default_factory=LayerCopies)
-    peers: Mapping[Registry, Sender] = field(default_factory=dict)
-    """Registries of other installations."""
-    tags: TagFilters = field(default_factory=dict)
-
-
-async def settle(services: Services, means: Means, replica: Replica) -> bool:
+async def settle(services: Services, means: Means, replica: Replica, asked: int | None = None) -> bool:
     """Make an image there as it is here, whatever has happened to it since. False if it is not to go there.
+
+    `asked` is when the change was made: what was set before it, of what protects tags, is set there before.
 
     1. What is here: the repository, the image. Where that is gone, so it is there, if a rule replicates deletions.
        What is archived does not go, nor a tag that the operator keeps from that destination, nor anything to where no
@@ -90,6 +82,9 @@ async def settle(services: Services, means: Means, replica: Replica) -> bool:
     if not await _goes(means, here, source, image, replica):
         return False
     is_tagged = bool(replica.tag) and await target_of(here.db, source, replica.tag) == replica.digest
+    if replica.tag:
+        before = services.clock() if asked is None else asked
+        await settle_mutability_first(services, means, source, replica.destination, before)
     sender = means.peers.get(replica.destination)
     if sender is not None:
         await sender.send(Source(here, source), image, replica.tag)

@@ -18,8 +18,9 @@ from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import Event
 from moorage.registry.peers.peer import Peer
 from moorage.registry.replication import backfill, statuses
-from moorage.registry.replication.carrying import is_refusal, settle_setting
-from moorage.registry.replication.copying import Means, failure_code, settle
+from moorage.registry.replication.carrying import is_refusal, settle_setting, turn_of
+from moorage.registry.replication.copying import failure_code, settle
+from moorage.registry.replication.means import Means
 from moorage.registry.replication.sending import Sender
 from moorage.registry.replication.tag_filters import TagFilters
 from moorage.registry.repositories import repository as repositories
@@ -60,7 +61,7 @@ class Replicator:
             return
         is_here, failure = True, ""
         try:
-            is_here = await settle(services, self._means, replica)
+            is_here = await settle(services, self._means, replica, int(job.payload))
         except MoorageError as error:
             if not isinstance(error, AccessDenied) and job.attempts < ATTEMPTS:
                 raise
@@ -73,16 +74,21 @@ class Replicator:
         if replica.destination not in self._means.peers:  # there it is on record as the push that it is
             services.service_events.tell(_on_record(replica, source, failure))
 
-    async def carry(self, services: Services, job: Job) -> None:
-        """A setting that is refused stays as it is there, and the job to be seen: another attempt would not help."""
+    async def carry(self, services: Services, job: Job) -> int | None:
+        """A setting that is refused stays as it is there, and the job to be seen: another attempt would not help.
+
+        Return when it is its turn, if it is not.
+        """
         carried = Carried.parse(job.subject)
         source = await repositories.find_by_id(services.db, carried.repository)
         if source is None:
-            return
+            return None
         failure = ""
         try:
+            if (later := await turn_of(services, carried)) is not None:
+                return later
             if not await settle_setting(services, self._means, carried):
-                return
+                return None
         except MoorageError as error:
             if not is_refusal(error):
                 raise
@@ -91,6 +97,7 @@ class Replicator:
             await services.jobs.fail(services.db, job, said, services.clock(), attempts=job.attempts)
         if carried.destination not in self._means.peers:  # there it is on record as the call that it is
             services.service_events.tell(_setting_on_record(carried, source, failure))
+        return None
 
     async def backfill(self, services: Services, job: Job) -> None:
         await backfill.run(services, self._means, job)

@@ -15,6 +15,12 @@ ON CONFLICT (image, account, region) DO UPDATE SET
 -- oldest: when the change was made that waits longest
 SELECT created FROM jobs WHERE kind IN :kinds AND failed IS NULL ORDER BY created, id LIMIT 1
 
+-- earlier: a tag of a repository that is to go to a registry, put down before a time
+SELECT due FROM jobs
+WHERE kind = :kind AND subject > :first AND subject < :beyond AND subject LIKE :to AND created <= :before
+  AND failed IS NULL
+ORDER BY due, id LIMIT 1
+
 -- replica: an image that replication brought, and how many indexes have it as a child
 SELECT i.id, (SELECT COUNT(*) FROM index_children c WHERE c.repository = i.repository AND c.child = i.digest)
 FROM images i WHERE i.repository = :repository AND i.digest = :digest AND i.origin = 'replica'

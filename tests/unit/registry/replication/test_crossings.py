@@ -17,8 +17,9 @@ from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import OCI_INDEX
 from moorage.registry.images.push import push_image
 from moorage.registry.replication import backfill
-from moorage.registry.replication.copying import Means, settle
+from moorage.registry.replication.copying import settle
 from moorage.registry.replication.layers import LayerCopies
+from moorage.registry.replication.means import Means
 from moorage.registry.replication.sending import Sender, Source
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository

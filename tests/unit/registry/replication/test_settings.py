@@ -17,13 +17,14 @@ from moorage.aws.shapes import ecr as shapes
 from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR, MINUTE
 from moorage.base.errors.repositories import TooManyTags
-from moorage.registry.account import scanning
+from moorage.registry.account import replicas, scanning, setting_changes
 from moorage.registry.account.setting_changes import Carried, Change
 from moorage.registry.account.setting_names import SETTINGS, Setting
 from moorage.registry.lifecycle import stored as lifecycle
 from moorage.registry.replication import backfill, statuses
 from moorage.registry.replication.carried_settings import settings_in
 from moorage.registry.replication.copying import way_to
+from moorage.registry.replication.job import Replicator
 from moorage.registry.replication.setting_states import State, state_of
 from moorage.registry.replication.tag_filters import TableMisconfigured
 from moorage.registry.repositories import operations
@@ -31,10 +32,11 @@ from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.repositories.repository import Repository
 from moorage.store.jobs import queue
+from moorage.store.jobs.queue import Job
 
 from ..memory import in_memory
 from ..registry import ACCOUNT, MemoryRegistry
-from .replicating import FURTHER, HERE, OTHERS, THERE, allow, at, configure, repository_at, run
+from .replicating import FURTHER, HERE, OTHERS, THERE, allow, at, configure, repository_at, run, tags_at
 
 LIFECYCLE = json.dumps(
     {
@@ -488,6 +490,68 @@ async def test_no_setting_goes_to_where_no_rule_leads_any_more(registry: MemoryR
     await run(registry)
 
     assert await settings_at(registry, THERE) == NOTHING
+
+
+async def claimed(registry: MemoryRegistry, kind: str) -> Job:
+    job = await registry.services.jobs.claim(registry.db, kind, registry.now)
+    assert job is not None
+    return job
+
+
+@in_memory
+async def test_a_tag_that_moved_before_it_was_protected_moves_there_first(registry: MemoryRegistry) -> None:
+    carry(registry, "mutability")
+    app, _ = await pair(registry)
+    await registry.push(app, [b"{}", b"old"], "v1")
+    await run(registry)
+    registry.pass_time(MINUTE)
+    new = await registry.push(app, [b"{}", b"new"], "v1")
+    registry.pass_time(MINUTE)
+    await repositories.set_mutability(registry.call, app, Mutability("IMMUTABLE"))
+
+    job = await claimed(registry, setting_changes.KIND)
+    again = await Replicator().carry(registry.services, job)
+    assert again is not None
+    assert (await settings_at(registry, THERE))["mutability"] == Mutability()
+    await registry.services.jobs.finish(registry.db, job, again)
+    await run(registry)
+    registry.pass_time(MINUTE)
+    await run(registry)
+
+    assert await tags_at(registry, THERE, "app", new) == ("v1",)
+    assert (await settings_at(registry, THERE))["mutability"] == Mutability("IMMUTABLE")
+
+
+@in_memory
+async def test_a_tag_that_moved_when_it_was_protected_no_more_moves_there_too(
+    registry: MemoryRegistry,
+) -> None:
+    carry(registry, "mutability")
+    app, _ = await pair(registry)
+    await registry.push(app, [b"{}", b"old"], "v1")
+    await repositories.set_mutability(registry.call, app, Mutability("IMMUTABLE"))
+    await run(registry)
+    registry.pass_time(MINUTE)
+    await repositories.set_mutability(registry.call, app, Mutability())
+    registry.pass_time(MINUTE)
+    new = await registry.push(app, [b"{}", b"new"], "v1")
+
+    await Replicator().replicate(registry.services, await claimed(registry, replicas.KIND))
+
+    assert await tags_at(registry, THERE, "app", new) == ("v1",)
+
+
+@in_memory
+async def test_a_mutability_that_is_refused_keeps_no_image_out(registry: MemoryRegistry) -> None:
+    carry(registry, "mutability", to=(OTHERS,))
+    app, _ = await pair(registry, OTHERS)
+    await allow(registry, OTHERS, "ecr:ReplicateImage")
+    await repositories.set_mutability(registry.call, app, Mutability("IMMUTABLE"))
+    digest = await registry.push(app, [b"{}"], "v1")
+
+    await Replicator().replicate(registry.services, await claimed(registry, replicas.KIND))
+
+    assert await tags_at(registry, OTHERS, "app", digest) == ("v1",)
 
 
 @in_memory

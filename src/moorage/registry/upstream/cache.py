@@ -209,6 +209,7 @@ class PullThrough:
         digest = await client.digest_of(source, wanted.reference)
         if known is not None and digest == known.digest:
             async with call.db.transaction() as tx:
+                await repositories.confirm(tx, repository)
                 await _set_validated(tx, repository, wanted.reference, call.now)
                 if self._imports_whole and await tx.one("upstream.lacks", {"image": known.id}):
                     await imports.put(call.services, tx, repository.id, known.digest)  # it was given up

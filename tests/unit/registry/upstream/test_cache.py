@@ -28,6 +28,7 @@ from moorage.base.http import Body, Request
 from moorage.oci import manifests
 from moorage.oci.target import Target
 from moorage.registry.images import find
+from moorage.registry.images import job as images_job
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.mutability import Mutability
 from moorage.registry.uploads import layers
@@ -40,6 +41,7 @@ from moorage.store.db.sqlite import SqliteDatabase
 
 from ..memory import call_of, in_memory
 from ..registry import ACCOUNT, MANIFEST_TYPE, MemoryRegistry
+from ..straddling import TRANSACTION, straddle
 from .caching import CONFIG, IMAGE, INDEX_TYPE, LAYER, NAME, OTHER, caching, registry_of
 
 
@@ -513,3 +515,23 @@ async def test_a_check_says_what_the_upstream_says(registry: MemoryRegistry) -> 
     upstream.check = refuse  # type: ignore[method-assign]
 
     assert "authentication" in str(await cache.refusal(registry.call, "hub"))
+
+
+@in_memory
+async def test_a_repository_that_is_deleted_while_its_tag_is_looked_up_upstream_is_not_there(
+    registry: MemoryRegistry,
+) -> None:
+    upstream, cache = await caching(registry)
+    await cache.image(registry.call, NAME, "12")
+    registry.pass_time(24 * HOUR)
+    repository, call = await repositories.find(registry.call, NAME), registry.call
+
+    async def go() -> None:
+        await repositories.delete(call, NAME, None, force=True)
+        await images_job.purge(registry.services)
+
+    straddle(registry, TRANSACTION, go)
+    until = await cache.freshen(registry.call, repository.id, NAME, "12")
+
+    assert until == registry.now + 5 * MINUTE, "the look has failed, and nothing else"
+    assert await find.by_tag(registry.db, repository, "12") is None

@@ -11,7 +11,7 @@ from moorage.registry.images import announce, find, tag_rights
 from moorage.registry.images.find import Image
 from moorage.registry.images.identify import Failure, identify
 from moorage.registry.images.tag_rights import TagRights
-from moorage.registry.repositories.repository import Repository
+from moorage.registry.repositories.repository import Repository, confirm
 from moorage.store.db.api import Transaction
 
 _ACTION = "ecr:BatchDeleteImage"
@@ -23,6 +23,7 @@ Removed = list[tuple[Digest, str | None]]
 async def remove_tag(call: Call, repository: Repository, tag: str) -> bool:
     """Take the tag off; the image stays, untagged (distribution-spec: "Deleting tags"). False if there is none."""
     async with call.db.transaction() as tx:
+        await confirm(tx, repository)
         image = await find.by_tag(tx, repository, tag)
         if image is None:
             return False
@@ -38,6 +39,7 @@ async def remove_image(call: Call, repository: Repository, digest: Digest) -> bo
     while True:
         rights = await tag_rights.ask(call, _ACTION, repository, [str(digest)])
         async with call.db.transaction() as tx:
+            await confirm(tx, repository)
             image = await find.by_digest(tx, repository, digest)
             if image is None:
                 return False
@@ -63,6 +65,7 @@ async def remove_all(
     while True:
         rights = await tag_rights.ask(call, _ACTION, repository, whole)
         async with call.db.transaction() as tx:
+            await confirm(tx, repository)
             if not await _cover(tx, repository, whole, rights):
                 continue
             found = [await identify(tx, repository, digest, tag) for digest, tag in asked]

@@ -145,6 +145,7 @@ async def _move(
     while True:
         rights = await tag_rights.ask(call, _UPDATE, repository, whole)
         async with call.db.transaction() as tx:
+            await repositories.confirm(tx, repository)
             found = await identify(tx, repository, asked.image_digest, asked.image_tag)
             if isinstance(found, Failure):
                 raise refusal(repository, asked.image_digest, asked.image_tag, found, "imageId")

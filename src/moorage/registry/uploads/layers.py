@@ -170,6 +170,7 @@ async def link_stored(call: Call, repository: Repository, digest: Digest) -> boo
 async def remove(call: Call, repository: Repository, digest: Digest) -> None:
     """Unlink a layer that no image uses; its blob goes with the last link."""
     async with call.db.transaction() as tx:
+        await confirm(tx, repository)
         values: Values = {"repository": repository.id, "digest": digest.packed}
         row = await tx.one("uploads.unlink", values)
         if row is None:

@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from moorage.access.call import Call
+from moorage.aws.shapes.ecr import ImageIdentifier, UpdateImageStorageClassRequest
 from moorage.base.clock import HOUR
 from moorage.base.digest import Digest
 from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.registry.images import delete, find
 from moorage.registry.images.identify import NOT_FOUND, Failure
 from moorage.registry.images.push import push_image
+from moorage.registry.lifecycle.operations import update_image_storage_class
+from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository
+from moorage.registry.uploads import layers
 
 from ...access.test_authorize import allow, document, user
 from ..memory import in_memory
@@ -175,3 +181,38 @@ async def test_a_tag_that_an_image_gets_while_it_is_deleted_by_its_digest_is_ask
     image = await find.by_digest(registry.db, app, digest)
     assert image is not None
     assert await find.tags_of(registry.db, image) == ("dev", "prod")
+
+
+@pytest.mark.parametrize("what", ["tag", "image", "batch", "layer", "archive"])
+@in_memory
+async def test_what_is_taken_from_a_repository_that_was_deleted_meanwhile_is_told_of_by_nobody(
+    registry: MemoryRegistry, what: str
+) -> None:
+    app, digest = await tagged(registry, "t")
+    alone = await registry.push_layer(app, b"alone")
+    call, before = registry.call, await registry.db.one("events.waiting")
+
+    async def leave() -> None:
+        await repositories.delete(call, "app", None, force=True)
+
+    straddle(registry, TRANSACTION, leave)
+    late = registry.call
+    archived = UpdateImageStorageClassRequest(
+        repository_name="app",
+        image_id=ImageIdentifier(image_digest=str(digest)),
+        target_storage_class="ARCHIVE",
+    )
+    takes: dict[str, Callable[[], Awaitable[object]]] = {
+        "tag": lambda: delete.remove_tag(late, app, "t"),
+        "image": lambda: delete.remove_image(late, app, digest),
+        "batch": lambda: delete.remove_all(late, app, [(None, "t")]),
+        "layer": lambda: layers.remove(late, app, alone),
+        "archive": lambda: update_image_storage_class(late, archived),
+    }
+    with pytest.raises(RepositoryNotFound):
+        await takes[what]()
+
+    after = await registry.db.one("events.waiting")
+    assert before is not None
+    assert after is not None
+    assert after[0] == before[0] + 1, "of the repository's deletion"

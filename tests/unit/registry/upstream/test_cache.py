@@ -521,7 +521,7 @@ async def test_a_check_says_what_the_upstream_says(registry: MemoryRegistry) -> 
 async def test_a_repository_that_is_deleted_while_its_tag_is_looked_up_upstream_is_not_there(
     registry: MemoryRegistry,
 ) -> None:
-    upstream, cache = await caching(registry)
+    _, cache = await caching(registry)
     await cache.image(registry.call, NAME, "12")
     registry.pass_time(24 * HOUR)
     repository, call = await repositories.find(registry.call, NAME), registry.call

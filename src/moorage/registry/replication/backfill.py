@@ -197,11 +197,16 @@ async def _prepare(services: Services, means: Means, backfill: Backfill) -> None
         for repository in some:
             if backfill.destination in destinations_of(rules, repository.name):
                 await _write_down(services, means, backfill, repository)
-                async with services.db.transaction() as tx:
-                    await setting_changes.put_all(services, tx, repository, backfill.destination)
+                await _put_settings(services, backfill, repository)
         after = some[-1].name
     async with services.db.transaction() as tx:
         await tx.run("replication.prepared", {"id": backfill.id})
+
+
+async def _put_settings(services: Services, backfill: Backfill, repository: Repository) -> None:
+    if setting_changes.carried_to(services, backfill.destination):
+        async with services.db.transaction() as tx:
+            await setting_changes.put_all(services, tx, repository, backfill.destination)
 
 
 async def _write_down(services: Services, means: Means, backfill: Backfill, repository: Repository) -> None:

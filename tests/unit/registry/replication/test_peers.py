@@ -6,22 +6,31 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
 
+from moorage.base.addresses import Registry
 from moorage.base.clock import HOUR
 from moorage.base.errors.access import AccessDenied
+from moorage.base.errors.error import MoorageError
+from moorage.base.errors.ourselves import Server
 from moorage.base.errors.peers import PeerFailed
+from moorage.base.errors.repositories import RepositoryNotFound
+from moorage.base.errors.requests import Validation
+from moorage.registry.account import setting_changes
 from moorage.registry.images import find
 from moorage.registry.peers.peer import Peer, peers_in
 from moorage.registry.peers.sign_in import Answered, PeerRefusal
 from moorage.registry.replication.calls import call_in
+from moorage.registry.replication.carrying import is_refusal
 from moorage.registry.replication.peer_client import PeerClient
-from moorage.registry.replication.sending import Sender, Source
+from moorage.registry.replication.sending import SETTINGS_AT_LAST_US, Sender, Source
 from moorage.remote.egress import Egress
+from moorage.store.jobs import queue
 
 from ..memory import in_memory
 from ..registry import ACCOUNT, MemoryRegistry
@@ -250,3 +259,61 @@ def test_a_change_says_where_it_was_made_and_that_is_signed(tmp_path: Path) -> N
     headers = fake.asked[-1][2]
     assert headers["x-moorage-replica"] == "123456789012/eu-west-1/7"
     assert "x-moorage-replica" in headers["authorization"].partition("SignedHeaders=")[2]
+
+
+# Settings
+
+
+def refused(error: str) -> PeerRefusal:
+    return PeerRefusal(peer="peer", reason="answers", error=error)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_so"),
+    [
+        (AccessDenied("no"), True),
+        (Validation("This feature is disabled"), True),
+        (refused("InvalidParameter"), True),
+        (refused("TooManyTags"), True),
+        (refused("Server"), False),
+        (refused("Throttling"), False),
+        (refused("ExpiredToken"), False),
+        (PeerFailed(peer="peer", reason="cannot be asked"), False),
+        (
+            RepositoryNotFound(name="app", registry_id=ACCOUNT),
+            False,
+        ),  # another attempt finds that there is none
+        (Server(), False),
+    ],
+)
+def test_what_the_destination_will_say_again_is_a_refusal(error: MoorageError, is_so: bool) -> None:
+    assert is_refusal(error) == is_so
+
+
+@in_memory
+async def test_the_settings_of_a_repository_whose_making_was_not_seen_to_its_end_go_there_later(
+    registry: MemoryRegistry,
+) -> None:
+    registry.services = replace(
+        registry.services, replicated_settings={Registry("210987654321", "eu-west-1"): {"tags"}}
+    )
+    app = await registry.repository("app")
+    image = await find.by_digest(registry.db, app, await registry.push(app, [b"{}"]))
+    assert image is not None
+    with TemporaryDirectory() as folder:
+        peer = peer_in(Path(folder))
+        fake = Fake(TOKEN, Said(404), Said(500, b"{}"), Said(404), Said(200, b"{}"))
+        sender = Sender(peer, registry.services.clock, fake.egress)
+        source = Source(call_in(registry.services, HERE, ACCOUNT), app)
+
+        with pytest.raises(PeerRefusal):
+            await sender.send(source, image, "")
+        assert await dues(registry) == [registry.now + SETTINGS_AT_LAST_US]
+
+        with pytest.raises(IndexError):  # there are no more answers
+            await sender.send(source, image, "")
+        assert await dues(registry) == [registry.now]
+
+
+async def dues(registry: MemoryRegistry) -> list[int]:
+    return [each.due for each in await queue.page(registry.db, 0, 9) if each.kind == setting_changes.KIND]

@@ -145,7 +145,8 @@ TARGETS = (
     Target("mixed", "the same, cache off", _value("p99 ms", "moorage-cold", "*"), 25, False),
     Target("mixed", "p99 ≤ d3's", _ratio("p99 ms", "moorage", "d3", "*"), 1, False),
     Target("mixed", "the same, cache off", _ratio("p99 ms", "moorage-cold", "d3", "*"), 1, False),
-    Target("startup", "first start ≤ 0.8 s", _value("seconds", "moorage", "first start"), 0.8, False),
+    Target("startup", "first start ≤ 0.55 s", _value("seconds", "moorage", "first start"), 0.55, False),
+    Target("startup", "restart ≤ 0.4 s", _value("seconds", "moorage", "restart"), 0.4, False),
     Target("memory", "idle ≤ 90 MiB", _value("resident MiB", "moorage-capped", "idle"), 90, False),
     Target(
         "memory",

@@ -26,6 +26,8 @@ CHUNK = 200_000
 NAME = "killed"
 DYING = (str(Path(__file__).with_name("dying.py")),)
 WAYS = ("before", "after", "power")
+FIRST_START_S, RESTART_S = 1.2, 1.0
+"""Twice what was measured under these instruments on two busy cores: 0.59 s with all to be made, 0.45 s without."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,20 @@ def test_killed_at_every_step_of_a_push_nothing_acknowledged_is_lost(
             )
         )
 
+    firsts = [campaign.first_start for campaign in campaigns if campaign.first_start is not None]
     restarts = [seconds for campaign in campaigns for seconds in campaign.restarts]
     died_at = {at for campaign in campaigns for at in campaign.died_at}
     record_property("kills", sum(campaign.kills for campaign in campaigns))
     record_property("restart_max_s", round(max(restarts), 3))
-    print(f"{len(plans)} kills, restart at most {max(restarts):.3f} s, {len(steps)} steps of a push")
+    record_property("first_start_max_s", round(max(firsts), 3))
+    print(
+        f"{len(plans)} kills, first start at most {max(firsts):.3f} s, restart at most {max(restarts):.3f} s, "
+        f"{len(steps)} steps of a push"
+    )
     assert sum(campaign.kills for campaign in campaigns) == KILLS
     assert {(name, how) for name in set(steps) for how in ("before", "after")} <= died_at
-    assert max(restarts) < 1.0
+    assert max(firsts) < FIRST_START_S
+    assert max(restarts) < RESTART_S
 
 
 def _plans(steps: list[str]) -> list[Plan]:
@@ -94,6 +102,8 @@ class Campaign:
     data: Path
     number: int
     kills: int = 0
+    first_start: float | None = None
+    """Seconds, as of all starts; None as long as each was killed before it answered."""
     restarts: list[float] = field(default_factory=list)
     died_at: set[tuple[str, str]] = field(default_factory=set)
     acknowledged: list[Image] = field(default_factory=list)
@@ -127,11 +137,8 @@ class Campaign:
         assert server.stop() == 0
 
     def _live_and_die(self, plan: Plan) -> None:
-        is_restart = (self.data / "moorage.db").exists()  # the first start makes it, and is timed elsewhere
         server = self._start(plan)
         if server is not None:
-            if is_restart:
-                self.restarts.append(server.started_s)
             wire = self._wire(server)
             try:
                 if plan.since == "upload":
@@ -158,7 +165,13 @@ class Campaign:
             "report": str(self._report()),
         }
         file.write_text(json.dumps(document))
-        return start(self.data, "--memory-cache", "0", program=(*DYING, str(file)))
+        is_first = not (self.data / "moorage.db").exists()
+        server = start(self.data, "--memory-cache", "0", program=(*DYING, str(file)))
+        if server is not None and is_first:
+            self.first_start = server.started_s
+        elif server is not None:
+            self.restarts.append(server.started_s)
+        return server
 
     def _report(self) -> Path:
         return self.data.parent / f"{self.data.name}.steps"

@@ -103,6 +103,8 @@ async def uses_of(reads: Reads, repository: int, now: int) -> list[Use]:
 
 
 async def used_among(reads: Reads, repository: int, digests: Sequence[Digest], now: int) -> set[Digest]:
+    if not digests:  # as of most images, which nothing refers to
+        return set()
     packed = [digest.packed for digest in digests]
     values: Values = {"repository": repository, "digests": packed, "now": now}
     return {Digest.unpack(digest) for (digest,) in await reads.all("lifecycle.used_among", values)}

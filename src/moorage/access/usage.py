@@ -34,6 +34,14 @@ class Usage:
         roles, self._roles = self._roles, {}
         if not keys and not roles:
             return
+        try:
+            await self._write(keys, roles)
+        except BaseException:  # the next time has those that were not noted again since
+            self._keys = {**keys, **self._keys}
+            self._roles = {**roles, **self._roles}
+            raise
+
+    async def _write(self, keys: dict[str, tuple[int, str, str]], roles: dict[str, tuple[int, str]]) -> None:
         async with self._db.transaction() as tx:
             for id_, (now, service, region) in keys.items():
                 await tx.run("access.use_key", {"id": id_, "now": now, "service": service, "region": region})

@@ -20,6 +20,7 @@ from moorage.cli.output import Failed, columns, say, styled
 from moorage.config import InvalidSettings, Settings
 from moorage.registry.images import find
 from moorage.registry.lifecycle import uses
+from moorage.registry.repositories.repository import find_by_id
 
 _CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 _TITLES = ("IMAGE", "IN USE BY", "SINCE", "UNTIL")
@@ -45,9 +46,10 @@ async def _protect(settings: Settings, arguments: argparse.Namespace) -> None:
     name, until = image_name(arguments), _until(arguments.until)
     async with opened_registry(settings, arguments) as opened:
         repository = await opened.repository(name.repository)
-        if await find.by_digest(opened.beside.db, repository, name.digest) is None:
-            raise Failed(f"there is no image {name.digest} in {name.repository}")
-        async with opened.beside.db.transaction() as tx:
+        async with opened.beside.db.transaction() as tx:  # a policy may take it until then
+            is_there = await find_by_id(tx, repository.id) is not None
+            if not is_there or await find.by_digest(tx, repository, name.digest) is None:
+                raise Failed(f"there is no image {name.digest} in {name.repository}")
             await uses.protect(tx, repository, name.digest, arguments.by, system_clock(), until)
     _tell(arguments, name, "No lifecycle policy takes", until)
 
@@ -82,11 +84,14 @@ def _until(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return moment_of(text)
+        until = moment_of(text)
     except ValueError:
         raise InvalidSettings(
             f"--until is '{text}': a time as 2026-12-24T20:00:00Z, UTC without a zone"
         ) from None
+    if until <= system_clock():
+        raise InvalidSettings(f"--until is '{text}', which is over: an image is in use until a time to come")
+    return until
 
 
 def _tell(arguments: argparse.Namespace, name: ImageName, sentence: str, until: int | None) -> None:

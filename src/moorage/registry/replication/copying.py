@@ -17,7 +17,7 @@ from moorage.registry.account import replicas, setting_changes
 from moorage.registry.account.destinations import deleting_destinations_of, destinations_of
 from moorage.registry.account.replicas import Replica
 from moorage.registry.account.setting_changes import Change
-from moorage.registry.images import find, push
+from moorage.registry.images import announce, find, push
 from moorage.registry.images.archive import ask_place
 from moorage.registry.images.delete import erase
 from moorage.registry.images.find import Image
@@ -201,17 +201,31 @@ async def remove(here: Call, means: Means, source: Repository, replica: Replica)
     await authorize(there, "ecr:BatchDeleteImage", target.arn, context)
     async with there.db.transaction() as tx:
         await repositories.confirm(tx, target)
-        row = await tx.one("replication.replica", {"repository": target.id, "digest": replica.digest.packed})
-        if row is None:
-            return
-        image, parents = row
-        is_off = replica.tag and await target_of(tx, source, replica.tag) is None
-        if is_off and await target_of(tx, target, replica.tag) == replica.digest:
-            await tx.run("images.delete_tag", {"repository": target.id, "tag": replica.tag})
-        is_gone = await find.by_digest(tx, source, replica.digest) is None
-        if is_gone and not parents and not await tx.all("images.tags_of", {"image": image}):
-            await _put_children(there, tx, image, replica)
-            await erase(tx, image, there.now + there.limits.grace_us)
+        if await repositories.find_by_id(tx, source.id) is not None:  # its deletion is not replicated
+            await _take_off(there, tx, source, target, replica)
+
+
+async def _take_off(
+    there: Call, tx: Transaction, source: Repository, target: Repository, replica: Replica
+) -> None:
+    """The tag if it is off here, then the image if it is gone here, and untagged there and in no index."""
+    row = await tx.one("replication.replica", {"repository": target.id, "digest": replica.digest.packed})
+    image = await find.by_digest(tx, target, replica.digest)
+    if row is None or image is None:
+        return
+    id_, parents = row
+    told: list[str] | None = None
+    is_off = replica.tag and await target_of(tx, source, replica.tag) is None
+    if is_off and await target_of(tx, target, replica.tag) == replica.digest:
+        await tx.run("images.delete_tag", {"repository": target.id, "tag": replica.tag})
+        told = [replica.tag]
+    is_gone = await find.by_digest(tx, source, replica.digest) is None
+    if is_gone and not parents and not await tx.all("images.tags_of", {"image": id_}):
+        await _put_children(there, tx, id_, replica)
+        await erase(tx, id_, there.now + there.limits.grace_us)
+        told = told or []
+    if told is not None:
+        await announce.deleted(there.services, tx, target, image, told)
         tx.changed(target.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import cast
@@ -13,11 +14,13 @@ from moorage.base.digest import Digest
 from moorage.registry.account import replicas
 from moorage.registry.account.replicas import Replica
 from moorage.registry.images import archive, delete
+from moorage.registry.images import job as images_job
 from moorage.registry.images.find import Image
 from moorage.registry.images.manifest import OCI_INDEX
 from moorage.registry.images.push import push_image
 from moorage.registry.replication import backfill
-from moorage.registry.replication.copying import settle
+from moorage.registry.replication.calls import call_in
+from moorage.registry.replication.copying import remove, settle
 from moorage.registry.replication.layers import LayerCopies
 from moorage.registry.replication.means import Means
 from moorage.registry.replication.sending import Sender, Source
@@ -283,3 +286,48 @@ async def test_a_repository_that_is_made_again_there_gets_what_is_pushed(registr
 
     assert await tags_at(registry, THERE, "app", digest) == ("v1",)
     assert await repository_at(registry, HERE, "app") is not None
+
+
+def deletions_told(registry: MemoryRegistry, region: str) -> list[tuple[str, str | None]]:
+    """Digests and tags, of a registry."""
+    rows = registry.db._reader.execute("SELECT detail FROM outbox WHERE region = ? ORDER BY id", (region,))
+    details = [json.loads(detail) for (detail,) in rows]
+    return [
+        (each["image-digest"], each.get("image-tag"))
+        for each in details
+        if each.get("action-type") == "DELETE"
+    ]
+
+
+@in_memory
+async def test_deletions_are_told_where_they_are_replicated_to(registry: MemoryRegistry) -> None:
+    await configure(registry, THERE, deletes=True)
+    app = await registry.repository("app")
+    digest = await registry.push(app, LAYERS, "v1")
+    await registry.push_manifest(app, image_of(LAYERS), "v2")
+    await run(registry)
+
+    await delete.remove_tag(registry.call, app, "v1")
+    await run(registry)
+    assert deletions_told(registry, THERE.region) == [(str(digest), "v1")]
+
+    await delete.remove_image(registry.call, app, digest)
+    await run(registry)
+    assert deletions_told(registry, THERE.region) == [(str(digest), "v1"), (str(digest), "v2")]
+    assert await image_at(registry, THERE, "app", digest) is None
+
+
+@in_memory
+async def test_a_repository_that_was_deleted_takes_nothing_with_it_there(registry: MemoryRegistry) -> None:
+    """Not even when its purge has come to the images before the work that one of them was."""
+    await configure(registry, THERE, deletes=True)
+    app = await registry.repository("app")
+    digest = await registry.push(app, LAYERS, "v1")
+    await run(registry)
+    here = call_in(registry.services, HERE, HERE.account)
+
+    await repositories.delete(registry.call, "app", None, force=True)
+    await images_job.purge(registry.services)
+    await remove(here, Means(), app, Replica(app.id, digest, "v1", THERE))
+
+    assert await tags_at(registry, THERE, "app", digest) == ("v1",)

@@ -78,7 +78,7 @@ async def _apply(opened: BesideRegistry, chosen: list[Repository], *, as_json: b
             await stored.ask(tx, jobs, repository.id, now=asked, due=asked)
     done: dict[str, dict[str, object]] = {}
     for repository in chosen:
-        result = await _finished(opened, repository, asked, as_json=as_json)
+        result = await _finished(opened, repository, chosen, asked, as_json=as_json)
         counts = {
             name: value for name, value in asdict(result).items() if name not in ("started", "finished")
         }
@@ -91,8 +91,10 @@ async def _apply(opened: BesideRegistry, chosen: list[Repository], *, as_json: b
         say(json.dumps(done))
 
 
-async def _finished(opened: BesideRegistry, repository: Repository, asked: int, *, as_json: bool) -> Run:
-    """When the server is through; it shows how far it is meanwhile."""
+async def _finished(
+    opened: BesideRegistry, repository: Repository, chosen: list[Repository], asked: int, *, as_json: bool
+) -> Run:
+    """When the server is through; it shows how far it is meanwhile. It takes one of those `chosen` after the other."""
     shown = asked
     while True:
         found = await last_run(opened.beside.db, repository.id)
@@ -100,7 +102,7 @@ async def _finished(opened: BesideRegistry, repository: Repository, asked: int, 
         if found is not None and is_ours and found.finished is not None:
             return found
         now = system_clock()
-        if not is_ours and now - shown > _TAKEN_UP_US:
+        if not is_ours and now - await _last_seen(opened, chosen, asked) > _TAKEN_UP_US:
             raise Failed(
                 "no server has taken it up: is `moorage serve` running? What was asked for is done when one starts"
             )
@@ -109,6 +111,16 @@ async def _finished(opened: BesideRegistry, repository: Repository, asked: int, 
             if not as_json:
                 say(f"{repository.name}: {_told(found)} so far")
         await asyncio.sleep(_LOOK_S)
+
+
+async def _last_seen(opened: BesideRegistry, chosen: list[Repository], asked: int) -> int:
+    """When a server was last seen to work on what was asked for."""
+    seen = asked
+    for repository in chosen:
+        found = await last_run(opened.beside.db, repository.id)
+        if found is not None and found.started >= asked:
+            seen = max(seen, system_clock() if found.finished is None else found.finished)
+    return seen
 
 
 def _document(each: Left) -> dict[str, object]:

@@ -199,6 +199,9 @@ async def _prepare(services: Services, means: Means, backfill: Backfill) -> None
                 await _write_down(services, means, backfill, repository)
                 await _put_settings(services, backfill, repository)
         after = some[-1].name
+        now = await _by_id(services.db, backfill.id)
+        if now is None or now.status != "PREPARING":  # stopped
+            return
     async with services.db.transaction() as tx:
         await tx.run("replication.prepared", {"id": backfill.id})
 

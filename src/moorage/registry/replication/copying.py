@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from moorage.access.authorize import authorize
 from moorage.access.authorizer import IMAGE_TAG
 from moorage.access.call import Call, Services
+from moorage.access.service_events import ServiceEvent
 from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
@@ -201,18 +202,21 @@ async def remove(here: Call, means: Means, source: Repository, replica: Replica)
     await authorize(there, "ecr:BatchDeleteImage", target.arn, context)
     async with there.db.transaction() as tx:
         await repositories.confirm(tx, target)
-        if await repositories.find_by_id(tx, source.id) is not None:  # its deletion is not replicated
-            await _take_off(there, tx, source, target, replica)
+        if await repositories.find_by_id(tx, source.id) is None:  # its deletion is not replicated
+            return
+        is_less = await _take_off(there, tx, source, target, replica)
+    if is_less:
+        there.services.service_events.tell(_on_record(source, target, replica))
 
 
 async def _take_off(
     there: Call, tx: Transaction, source: Repository, target: Repository, replica: Replica
-) -> None:
+) -> bool:
     """The tag if it is off here, then the image if it is gone here, and untagged there and in no index."""
     row = await tx.one("replication.replica", {"repository": target.id, "digest": replica.digest.packed})
     image = await find.by_digest(tx, target, replica.digest)
     if row is None or image is None:
-        return
+        return False
     id_, parents = row
     told: list[str] | None = None
     is_off = replica.tag and await target_of(tx, source, replica.tag) is None
@@ -227,6 +231,19 @@ async def _take_off(
     if told is not None:
         await announce.deleted(there.services, tx, target, image, told)
         tx.changed(target.id)
+    return told is not None
+
+
+def _on_record(source: Repository, target: Repository, replica: Replica) -> ServiceEvent:
+    details = {
+        "repositoryName": target.name,
+        "imageDigest": str(replica.digest),
+        "imageTag": replica.tag or None,
+        "sourceRegistryId": source.registry.account,
+        "sourceRegion": source.registry.region,
+        "result": "SUCCESS",
+    }
+    return ServiceEvent("ReplicateDeletion", target.registry, target.arn, details, is_read_only=False)
 
 
 async def _put_children(there: Call, tx: Transaction, image: int, replica: Replica) -> None:

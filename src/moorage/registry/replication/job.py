@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ from moorage.registry.events.outbox import emit
 from moorage.registry.events.shapes import Event
 from moorage.registry.peers.peer import Peer
 from moorage.registry.replication import backfill, statuses
+from moorage.registry.replication.below import target_of
 from moorage.registry.replication.carrying import is_refusal, settle_setting, turn_of
 from moorage.registry.replication.copying import failure_code, settle
 from moorage.registry.replication.means import Means
@@ -70,6 +72,11 @@ class Replicator:
             return
         async with services.db.transaction() as tx:
             await statuses.note(tx, replica, int(job.payload), services.clock(), failure)
+            current = await target_of(tx, source, replica.tag) if replica.tag else replica.digest
+            if current is None and not failure:
+                return  # the tag went: that is told as a deletion
+            if current != replica.digest and not failure:
+                replica = dataclasses.replace(replica, tag="")  # it came without, for it has moved on
             await emit(services, tx, _told(replica, source, failure))
         if replica.destination not in self._means.peers:  # there it is on record as the push that it is
             services.service_events.tell(_on_record(replica, source, failure))

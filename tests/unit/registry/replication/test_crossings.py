@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import cast
 
 from moorage.access.call import Call
+from moorage.access.service_events import ServiceEvent
 from moorage.base.clock import MINUTE
 from moorage.base.digest import Digest
 from moorage.registry.account import replicas
@@ -301,11 +302,13 @@ def deletions_told(registry: MemoryRegistry, region: str) -> list[tuple[str, str
 
 @in_memory
 async def test_deletions_are_told_where_they_are_replicated_to(registry: MemoryRegistry) -> None:
+    records: list[ServiceEvent] = []
     await configure(registry, THERE, deletes=True)
     app = await registry.repository("app")
     digest = await registry.push(app, LAYERS, "v1")
     await registry.push_manifest(app, image_of(LAYERS), "v2")
     await run(registry)
+    registry.services.service_events.listen(records.append)
 
     await delete.remove_tag(registry.call, app, "v1")
     await run(registry)
@@ -314,6 +317,10 @@ async def test_deletions_are_told_where_they_are_replicated_to(registry: MemoryR
     await delete.remove_image(registry.call, app, digest)
     await run(registry)
     assert deletions_told(registry, THERE.region) == [(str(digest), "v1"), (str(digest), "v2")]
+    assert [(each.name, each.registry, each.details["imageTag"]) for each in records] == [
+        ("ReplicateDeletion", THERE, "v1"),
+        ("ReplicateDeletion", THERE, "v2"),
+    ]
     assert await image_at(registry, THERE, "app", digest) is None
 
 
@@ -331,3 +338,23 @@ async def test_a_repository_that_was_deleted_takes_nothing_with_it_there(registr
     await remove(here, Means(), app, Replica(app.id, digest, "v1", THERE))
 
     assert await tags_at(registry, THERE, "app", digest) == ("v1",)
+
+
+@in_memory
+async def test_a_backfill_that_is_stopped_while_it_prepares_looks_at_no_more_repositories(
+    registry: MemoryRegistry,
+) -> None:
+    for number in range(101):
+        await registry.repository(f"app-{number:03}")
+    await registry.push(await repositories.find(registry.call, "app-100"), LAYERS)
+    await configure(registry, THERE)
+    begun = await backfill.start(registry.call, THERE)
+    job = await registry.services.jobs.claim(registry.db, backfill.KIND, registry.now)
+    assert job is not None
+
+    await backfill.stop(registry.call, begun.id)
+    await backfill._prepare(registry.services, Means(), begun)
+    await backfill.run(registry.services, Means(), job)
+
+    assert registry.count("replication_results") == 0
+    assert (await backfill.find(registry.call, begun.id)).status == "STOPPED"

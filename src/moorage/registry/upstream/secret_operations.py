@@ -185,19 +185,23 @@ async def list_secrets(call: Call, request: ListSecretsRequest) -> ListSecretsRe
         if (secret.deleted is None or request.include_planned_deletion)
         and all(_passes(secret, each) for each in filters)
     ]
-    found.sort(key=_ORDERS[request.sort_by or "name"], reverse=request.sort_order == "desc")
-    names = [secret.name for secret in found]
-    start = names.index(after.name) + 1 if after is not None and after.name in names else 0
+    order, is_descending = _ORDERS[request.sort_by or "name"], request.sort_order == "desc"
+    found.sort(key=order, reverse=is_descending)
+    start = 0
+    if after is not None:  # by its place: that secret itself may be gone
+        place = after.number, after.name
+        start = sum(order(each) >= place if is_descending else order(each) <= place for each in found)
     shown = found[start : start + (request.max_results or PAGE)]
     is_all = start + len(shown) == len(found)
     stages = await secrets.stages_of(call.db, shown)
     return ListSecretsResponse(
         secret_list=[_entry(secret, stages[secret.id]) for secret in shown],
-        next_token=None if is_all else next_token(call, listing, _After(shown[-1].name)),
+        next_token=None if is_all else next_token(call, listing, _After(*order(shown[-1]))),
     )
 
 
 class _After(msgspec.Struct, array_like=True):
+    number: int
     name: str
 
 

@@ -137,6 +137,7 @@ async def put_value(
     The same version with the same value is left as it is. Raise `ResourceExists` for another value.
     """
     async with call.db.transaction() as tx:
+        await _need(tx, secret.registry, secret.name, call.now)  # it may be gone since it was found
         before = await _versions(tx, secret)
         if version_id in before:
             await _check_same(tx, call, secret, version_id, value)
@@ -164,10 +165,11 @@ async def version_of(
     for id_, stages in (await _versions(call.db, secret)).items():
         if version_id in (None, id_) and (wanted is None or wanted in stages):
             row = await call.db.one("upstream.version", {"secret": secret.id, "id": id_})
-            if row is not None:
-                sealed, is_text, created = row
-                content = call.keys.open_secret(_PURPOSE, _context(secret, id_), sealed)
-                return Version(id_, stages, created, Value(content, bool(is_text)))
+            if row is None:  # replaced since: another has its stages
+                return await version_of(call, secret, version_id, stage)
+            sealed, is_text, created = row
+            content = call.keys.open_secret(_PURPOSE, _context(secret, id_), sealed)
+            return Version(id_, stages, created, Value(content, bool(is_text)))
     what = f"version id {version_id}" if version_id else f"staging label {wanted}"
     raise ResourceNotFound(f"Secrets Manager can't find the specified secret value for {what}")
 

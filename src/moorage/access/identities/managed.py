@@ -26,6 +26,7 @@ MOST_CHARACTERS = 6_144
 """Of a document, without white space (IAM user guide, "IAM and AWS STS quotas")."""
 MOST_VERSIONS = 5
 _OWN, _OF_AWS = "own/", "aws/"
+_LATER_THAN_ANY = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,11 @@ async def versions(reads: Reads, policy: ManagedPolicy) -> list[Version]:
         return [Version(of_aws.version, of_aws.updated, of_aws.document, True)]
     rows = await reads.all("identities.versions", {"policy": policy.arn})
     return [_version(policy, row) for row in rows]
+
+
+def newest_first(version: Version) -> str:
+    """Orders versions as they are listed."""
+    return f"{_LATER_THAN_ANY - version.number:020}"
 
 
 async def versions_of_all(reads: Reads, policies: Sequence[ManagedPolicy]) -> dict[str, list[Version]]:

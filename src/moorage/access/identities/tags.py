@@ -30,6 +30,11 @@ async def of_all(reads: Reads, owners: list[str]) -> dict[str, list[tuple[str, s
     return found
 
 
+def key_of(tag: tuple[str, str]) -> str:
+    """Orders tags as they are listed."""
+    return tag[0].lower()
+
+
 def check(tags: Tags) -> None:
     """Raise `InvalidInput` for a key that is there twice, or that is not for callers to set."""
     if len({key.lower() for key, _ in tags}) != len(tags):

@@ -147,7 +147,9 @@ async def list_open_id_connect_provider_tags(
     call: Call, request: ListOpenIDConnectProviderTagsRequest
 ) -> ListOpenIDConnectProviderTagsResponse:
     provider = await providers.need(call.db, call.account, request.open_id_connect_provider_arn)
-    page = Listing(call, request, provider.arn).page_of_all(await tags.of(call.db, provider.arn))
+    page = Listing(call, request, provider.arn).page_of_sorted(
+        await tags.of(call.db, provider.arn), tags.key_of
+    )
     return ListOpenIDConnectProviderTagsResponse(
         tags=tag_shapes(page.items), is_truncated=page.is_truncated, marker=page.marker
     )

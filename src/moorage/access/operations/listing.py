@@ -35,8 +35,14 @@ class Page(Generic[Item]):
         return self.marker is not None
 
 
+_BEGINNING = 40
+"""Characters of a long name that a marker has."""
+
+
 class _Place(msgspec.Struct, array_like=True):
     name: str
+    shown: int = 0
+    """How many that begin so were shown."""
 
 
 class Listing:
@@ -56,6 +62,7 @@ class Listing:
             raise Validation("Invalid Marker.") from None
         self._shown = min(request.max_items or DEFAULT_PAGE, most)
         self.after = place.name if place else ""
+        self._shown_of_it = place.shown if place else 0
         self.ask = self._shown + 1
 
     def page(self, found: list[Item], name: Callable[[Item], str]) -> Page[Item]:
@@ -65,8 +72,20 @@ class Listing:
         shown = found[: self._shown]
         return Page(shown, next_token(self._call, self._listing, _Place(name(shown[-1]))))
 
+    def page_of_sorted(self, everything: list[Item], name: Callable[[Item], str]) -> Page[Item]:
+        """Of a list so short that it is read whole, in the order of names that may be too long for a marker."""
+        beginnings = [name(item)[:_BEGINNING] for item in everything]
+        begin = sum(beginning < self.after for beginning in beginnings)
+        begin += min(self._shown_of_it, beginnings.count(self.after))
+        end = begin + self._shown
+        if end >= len(everything):
+            return Page(everything[begin:], None)
+        last = beginnings[end - 1]
+        place = _Place(last, beginnings[:end].count(last))
+        return Page(everything[begin:end], next_token(self._call, self._listing, place))
+
     def page_of_all(self, everything: list[Item]) -> Page[Item]:
-        """Of a list so short that it is read whole; its places are numbers."""
+        """Of a list that the request brings; its places are numbers."""
         begin = int(self.after or 0)
         shown = everything[begin : begin + self._shown]
         end = begin + len(shown)

@@ -125,7 +125,8 @@ async def get_policy_version(call: Call, request: GetPolicyVersionRequest) -> Ge
 @operation
 async def list_policy_versions(call: Call, request: ListPolicyVersionsRequest) -> ListPolicyVersionsResponse:
     policy = await managed.need(call.db, call.account, request.policy_arn)
-    page = Listing(call, request, policy.arn).page_of_all(await managed.versions(call.db, policy))
+    versions = await managed.versions(call.db, policy)
+    page = Listing(call, request, policy.arn).page_of_sorted(versions, managed.newest_first)
     return ListPolicyVersionsResponse(
         versions=[_version_row(version) for version in page.items],
         is_truncated=page.is_truncated,
@@ -176,7 +177,7 @@ async def untag_policy(call: Call, request: UntagPolicyRequest) -> UntagPolicyRe
 @operation
 async def list_policy_tags(call: Call, request: ListPolicyTagsRequest) -> ListPolicyTagsResponse:
     policy = await managed.need(call.db, call.account, request.policy_arn)
-    page = Listing(call, request, policy.arn).page_of_all(await tags.of(call.db, policy.arn))
+    page = Listing(call, request, policy.arn).page_of_sorted(await tags.of(call.db, policy.arn), tags.key_of)
     return ListPolicyTagsResponse(
         tags=tag_shapes(page.items), is_truncated=page.is_truncated, marker=page.marker
     )

@@ -154,7 +154,7 @@ async def untag_role(call: Call, request: UntagRoleRequest) -> UntagRoleResponse
 @operation
 async def list_role_tags(call: Call, request: ListRoleTagsRequest) -> ListRoleTagsResponse:
     role = await entities.need(call.db, call.account, "role", request.role_name)
-    page = Listing(call, request, role.id).page_of_all(await tags.of(call.db, role.id))
+    page = Listing(call, request, role.id).page_of_sorted(await tags.of(call.db, role.id), tags.key_of)
     return ListRoleTagsResponse(
         tags=tag_shapes(page.items), is_truncated=page.is_truncated, marker=page.marker
     )

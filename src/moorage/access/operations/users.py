@@ -131,7 +131,7 @@ async def untag_user(call: Call, request: UntagUserRequest) -> UntagUserResponse
 @operation
 async def list_user_tags(call: Call, request: ListUserTagsRequest) -> ListUserTagsResponse:
     user = await entities.need(call.db, call.account, "user", request.user_name)
-    page = Listing(call, request, user.id).page_of_all(await tags.of(call.db, user.id))
+    page = Listing(call, request, user.id).page_of_sorted(await tags.of(call.db, user.id), tags.key_of)
     return ListUserTagsResponse(
         tags=tag_shapes(page.items), is_truncated=page.is_truncated, marker=page.marker
     )

@@ -404,3 +404,23 @@ async def test_policy_tags_are_set_listed_by_page_and_removed(registry: MemoryRe
     assert [tag.key for tag in (await policy_of(call, arn)).tags or []] == ["A", "c"]
     with pytest.raises(InvalidInput, match="Duplicate tag keys"):
         await create_policy(call, "other", tags=[iam.Tag(key="a", value=""), iam.Tag(key="A", value="")])
+
+
+@in_memory
+async def test_versions_are_not_skipped_though_newer_ones_go_meanwhile(registry: MemoryRegistry) -> None:
+    call = await add_account(registry)
+    arn = (await create_policy(call, "Push")).arn or ""
+    for _ in range(3):
+        await new_version(call, arn)
+
+    first = await policies.list_policy_versions(
+        call, iam.ListPolicyVersionsRequest(policy_arn=arn, max_items=1)
+    )
+    await policies.delete_policy_version(
+        call, iam.DeletePolicyVersionRequest(policy_arn=arn, version_id="v4")
+    )
+    rest = await policies.list_policy_versions(
+        call, iam.ListPolicyVersionsRequest(policy_arn=arn, marker=first.marker)
+    )
+
+    assert [version.version_id for version in (*first.versions, *rest.versions)] == ["v4", "v3", "v2", "v1"]

@@ -341,3 +341,25 @@ async def test_a_user_who_is_moved_meanwhile_is_authorized_under_the_path_it_has
 
     found = await users.get_user(call, iam.GetUserRequest(user_name="bob"))
     assert found.user.path == "/prod/"
+
+
+@in_memory
+async def test_tags_are_neither_skipped_nor_shown_twice_though_some_go_meanwhile(
+    registry: MemoryRegistry,
+) -> None:
+    call = await add_account(registry)
+    long = "é" * 127
+    keys = ["a", "b", f"{long}1", f"{long}2", f"{long}3"]
+    await add_user(call, "alice", tags=[iam.Tag(key=key, value="") for key in keys])
+
+    async def page(most: int, marker: str | None) -> iam.ListUserTagsResponse:
+        asked = iam.ListUserTagsRequest(user_name="alice", max_items=most, marker=marker)
+        return await users.list_user_tags(call, asked)
+
+    first = await page(1, None)
+    await users.untag_user(call, iam.UntagUserRequest(user_name="alice", tag_keys=["a"]))
+    second = await page(2, first.marker)
+    third = await page(9, second.marker)
+
+    assert [tag.key for shown in (first, second, third) for tag in shown.tags] == keys
+    assert max(len(marker) for marker in (first.marker, second.marker) if marker) <= 320

@@ -30,7 +30,7 @@ from moorage.access.policies.decide import Asked, Caller, PolicySet, decide
 from moorage.access.signatures import Signatures
 from moorage.base.http import Arrival
 from moorage.base.http import Request as WireRequest
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.app import Installation, opened
 
 ROUNDS = 5

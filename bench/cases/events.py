@@ -16,7 +16,7 @@ from moorage.access.call import Call
 from moorage.base.addresses import Registry
 from moorage.base.digest import Digest
 from moorage.base.http import Arrival
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.audit import trail
 from moorage.registry.audit.record import Called, record_of
 from moorage.registry.events.outbox import Dispatcher

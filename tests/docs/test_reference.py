@@ -11,7 +11,7 @@ import pytest
 
 from moorage.cli.options import option
 from moorage.cli.program import make_parser
-from moorage.config import OPTIONS
+from moorage.config.settings import OPTIONS
 from moorage.oci.routes import ROUTES
 
 from .pages import CHECKOUT, PAGES

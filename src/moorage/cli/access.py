@@ -18,7 +18,8 @@ from moorage.base.names import is_account_id, is_repository_name
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.registry.repositories import repository as repositories
 from moorage.server.app import Beside, opened_beside, read_organization
 

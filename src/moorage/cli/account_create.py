@@ -14,7 +14,8 @@ from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
 from moorage.cli.profile import Profile, stored_profile, write_profile
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside
 
 

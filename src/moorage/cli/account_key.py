@@ -16,7 +16,9 @@ from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
 from moorage.cli.profile import InvalidProfile, Profile, read_profile, write_profile
-from moorage.config import InvalidSettings, Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import Beside, opened_beside
 
 

@@ -14,7 +14,8 @@ from moorage.cli.moments import moment_of
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import columns, say, styled
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.registry.audit import trail
 from moorage.registry.audit.record import Record
 from moorage.server.app import opened_beside

@@ -11,7 +11,8 @@ import uvloop
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.registry.audit import trail
 from moorage.registry.audit.trail import Checked
 from moorage.server.app import opened_beside

@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from moorage.cli.output import Failed
 from moorage.cli.profile import replace_file
-from moorage.config import Settings
+from moorage.config.settings import Settings
 
 CERTIFICATE, KEY = "ca.pem", "ca.key"
 AUTHORITY_DAYS = 3_650

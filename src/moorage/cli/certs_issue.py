@@ -13,7 +13,7 @@ from moorage.base.names import is_account_id, is_region
 from moorage.cli.authority import CERTIFICATE, DAYS, clear_file_errors, create_authority, read_authority
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import Settings
+from moorage.config.settings import Settings
 
 NAME = "server"
 DAYS_MAX = 3_650

@@ -9,7 +9,8 @@ import shlex
 from moorage.cli.authority import CERTIFICATE, read_authority
 from moorage.cli.options import settings_from
 from moorage.cli.output import say, styled
-from moorage.config import Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.settings import Settings
 
 _PLACES = (
     ("docker", "mkdir -p /etc/docker/certs.d/{host}", "cp {ca} /etc/docker/certs.d/{host}/ca.crt"),

@@ -20,7 +20,8 @@ from moorage.cli.env import winning
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
 from moorage.cli.profile import Profile, stored_profile
-from moorage.config import NONE, Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.settings import NONE, Settings
 from moorage.server.tls import read_pairs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"

@@ -10,7 +10,8 @@ import uvloop
 from moorage.cli.opening import clear_errors, record_address
 from moorage.cli.options import settings_from
 from moorage.cli.output import say
-from moorage.config import NONE, Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.settings import NONE, Settings
 from moorage.server.app import opened
 
 

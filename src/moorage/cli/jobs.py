@@ -12,7 +12,7 @@ from moorage.base.clock import SECOND
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import columns, say, styled
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside
 from moorage.store.jobs import queue
 from moorage.store.jobs.queue import NEVER, Listed

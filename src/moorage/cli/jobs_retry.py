@@ -11,7 +11,7 @@ from moorage.base.clock import system_clock
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside
 from moorage.store.jobs import queue
 

@@ -15,7 +15,8 @@ from moorage.base.clock import HOUR, SECOND, system_clock
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import columns, say, styled
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside
 
 _PAGE = 1_000

@@ -13,7 +13,7 @@ from moorage.cli.lifecycle_repositories import check_names, opened_registry
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.stored import StoredPolicy
 from moorage.store.jobs.queue import Jobs

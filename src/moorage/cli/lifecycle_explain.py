@@ -14,7 +14,7 @@ from moorage.cli.lifecycle_repositories import BesideRegistry, check_names, open
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.explanation import Explanation, explain
 from moorage.registry.lifecycle.policy import Policy, parse

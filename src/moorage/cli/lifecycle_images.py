@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from moorage.base.digest import Digest
 from moorage.base.errors.layers import InvalidDigest
 from moorage.cli.lifecycle_repositories import check_names
-from moorage.config import InvalidSettings
+from moorage.config.invalid import InvalidSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from moorage.base.errors.error import MoorageError
 from moorage.base.errors.repositories import RepositoryNotFound
 from moorage.base.names import is_account_id, is_repository_name
 from moorage.cli.output import Failed
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.registry.lifecycle import stored
 from moorage.registry.repositories import repository as repositories
 from moorage.registry.repositories.repository import Repository

@@ -15,7 +15,7 @@ from moorage.cli.lifecycle_repositories import BesideRegistry, check_names, open
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.lifecycle import stored
 from moorage.registry.lifecycle.evaluate import Decision, evaluate, without_waiting
 from moorage.registry.lifecycle.job import Left, Run, last_run, left

@@ -15,7 +15,7 @@ from moorage.cli.moments import written
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.images import find
 from moorage.registry.lifecycle import erased
 from moorage.registry.lifecycle.bringing_back import BRING_BACK, subject_of

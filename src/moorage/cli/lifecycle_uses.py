@@ -17,7 +17,8 @@ from moorage.cli.moments import moment_of, written
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.registry.images import find
 from moorage.registry.lifecycle import uses
 from moorage.registry.repositories.repository import find_by_id

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from moorage.base.errors.ourselves import Corrupted, StorageFull
 from moorage.cli.output import Failed
 from moorage.cli.profile import Profile, move_endpoint, write_profile
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.keys.root import RootKeyRefused
 from moorage.server.app import Installation
 from moorage.server.tls import CertificatesRefused

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from moorage.config import OPTIONS, Settings
+from moorage.config.settings import OPTIONS, Settings
 
 FIELDS = OPTIONS
 CONFIG_VARIABLE = "MOORAGE_CONFIG"

@@ -19,7 +19,8 @@ from moorage.access.policies.explain import Explanation, Matched, explain
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, columns, say, styled
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside, read_organization
 
 _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9]+")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from moorage.cli.output import Failed
-from moorage.config import Settings
+from moorage.config.settings import Settings
 
 PROFILE = "default"
 _ENDPOINT_LINE = re.compile(r"^endpoint_url\s*=.*$", re.MULTILINE)

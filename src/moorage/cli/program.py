@@ -16,7 +16,7 @@ from moorage import __version__
 from moorage.cli.commands import COMMANDS
 from moorage.cli.commands.command import Command
 from moorage.cli.output import Failed, styled
-from moorage.config import InvalidSettings
+from moorage.config.invalid import InvalidSettings
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _EXIT_CODES = "exit codes:\n  0 done, 1 failed, 2 wrong usage or settings, 130 interrupted"

@@ -16,7 +16,8 @@ from moorage.cli.moments import moment_of, written
 from moorage.cli.opening import clear_errors
 from moorage.cli.options import settings_from
 from moorage.cli.output import Failed, say
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import Beside, opened_beside
 
 _KEY_ID = re.compile(r"(?P<prefix>AKIA|ASIA)[A-Z0-9]{12,124}")

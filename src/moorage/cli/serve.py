@@ -16,7 +16,7 @@ import uvloop
 from moorage.cli.opening import clear_errors, record_address
 from moorage.cli.options import settings_from
 from moorage.cli.output import say, styled
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.app import Installation, serve
 from moorage.server.listeners import Listeners
 

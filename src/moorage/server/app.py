@@ -39,7 +39,9 @@ from moorage.base.addresses import Addresses, Registry
 from moorage.base.clock import HOUR, SECOND, system_clock
 from moorage.base.errors.ourselves import Corrupted
 from moorage.base.http import Request
-from moorage.config import InvalidSettings, Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.keys.keyring import Keyring
 from moorage.keys.opened import OpenedBlobs
 from moorage.keys.receiving import OpenUploads

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from moorage.access.call import Services
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.events.delivery import KIND as DELIVERIES
 from moorage.registry.events.delivery import Delivery
 from moorage.registry.events.outbox import Dispatcher

@@ -25,7 +25,9 @@ from typing import cast
 import uvicorn
 
 from moorage.base.http import Arrival
-from moorage.config import NONE, Network, PrivateListener, Settings, host_and_port
+from moorage.config.addresses import host_and_port
+from moorage.config.private_listener import Network, PrivateListener
+from moorage.config.settings import NONE, Settings
 from moorage.server.protocol import Arrives, RegistryProtocol, peer_address
 from moorage.server.proxy import Proxied, ProxyHeaderRefused, parse
 from moorage.server.secured import TlsTransport

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from moorage.access.organization import Organization
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 from moorage.server.app import read_organization
 
 ALLOW = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'

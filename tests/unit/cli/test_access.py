@@ -11,7 +11,7 @@ import pytest
 
 from moorage.access.identities import entity as entities
 from moorage.access.identities import inline
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.app import opened_beside
 
 from .conftest import Command

@@ -13,7 +13,7 @@ from moorage.cli.authority import create_authority, read_authority
 from moorage.cli.certs_issue import Wanted, hosts_of, make_first_certificate
 from moorage.cli.doctor import BROKEN, WARNING, check_certificates, check_listening
 from moorage.cli.output import Failed
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server.tls import Certificates, names_of
 
 from .conftest import Command

@@ -17,7 +17,7 @@ from moorage.cli.doctor import (
     check_modes,
 )
 from moorage.cli.ecr import Answer, Unreachable
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.registry.peers.peer import Peer
 
 from .conftest import Command

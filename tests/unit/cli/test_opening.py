@@ -7,7 +7,7 @@ import pytest
 from moorage.base.errors.ourselves import Corrupted, StorageFull
 from moorage.cli.opening import clear_errors
 from moorage.cli.output import Failed
-from moorage.config import Settings
+from moorage.config.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.cli.options import FIELDS, add_settings, settings_from
-from moorage.config import Settings
+from moorage.config.settings import Settings
 
 
 def parsed(*arguments: str) -> Settings:

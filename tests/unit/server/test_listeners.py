@@ -20,7 +20,7 @@ import uvloop
 
 from moorage.base.http import Arrival, BlobBody, Body, Reply
 from moorage.cli.authority import Authority, create_authority
-from moorage.config import Settings
+from moorage.config.settings import Settings
 from moorage.server import listeners as listeners_module
 from moorage.server import protocol as protocol_module
 from moorage.server import secured as secured_module

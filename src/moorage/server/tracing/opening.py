@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from moorage.config import InvalidSettings
+from moorage.config.invalid import InvalidSettings
 from moorage.remote.errors import RemoteRefused
 from moorage.remote.urls import Url
 from moorage.server.tracing.parts import Parts

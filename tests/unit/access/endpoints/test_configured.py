@@ -8,7 +8,8 @@ import pytest
 from moorage.access.endpoints.configured import read_endpoints
 from moorage.access.endpoints.names import id_of_name, is_endpoint_id
 from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
-from moorage.config import InvalidSettings, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.settings import Settings
 
 LAN: dict[str, Any] = {"name": "lan", "listener": "lan", "services": ["ecr.api"], "network": "vpc-lan"}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from moorage.config import InvalidSettings
+from moorage.config.invalid import InvalidSettings
 from moorage.server.tracing.opening import collector, open_parts
 from moorage.server.tracing.parts import Parts
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from moorage.base.addresses import Registry
-from moorage.config import InvalidSettings, PrivateListener, Settings
+from moorage.config.invalid import InvalidSettings
+from moorage.config.private_listener import PrivateListener
+from moorage.config.settings import Settings
 
 
 def loaded(folder: Path, text: str) -> Settings:

@@ -9,118 +9,29 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-from moorage.access.endpoints.table import EndpointMisconfigured, EndpointTable, tables_in
-from moorage.access.organization_table import (
-    OrganizationMisconfigured,
-    OrganizationTable,
-    organization_in,
-)
-from moorage.access.rates import RatesMisconfigured, rates_in
+from moorage.access.endpoints.table import EndpointTable
+from moorage.access.organization_table import OrganizationTable
 from moorage.base.addresses import Registry
 from moorage.base.names import is_account_id, is_region
-from moorage.registry.events.targets import Target, TargetMisconfigured, targets_in
-from moorage.registry.peers.peer import Peer, PeerMisconfigured, peers_in
-from moorage.registry.replication.carried_settings import CarriedSettings, settings_in
-from moorage.registry.replication.tag_filters import TableMisconfigured, TagFilters, filters_in
+from moorage.config.addresses import is_address, is_domain
+from moorage.config.file import read_file
+from moorage.config.invalid import InvalidSettings
+from moorage.config.private_listener import PrivateListener
+from moorage.registry.events.targets import Target
+from moorage.registry.peers.peer import Peer
+from moorage.registry.replication.carried_settings import CarriedSettings
+from moorage.registry.replication.tag_filters import TagFilters
 from moorage.registry.upstream.reach import Reach
 from moorage.remote.addresses import Allowed
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Network = IPv4Network | IPv6Network
-Value = TypeVar("Value", bool, int, str)
-Table = TypeVar("Table", bound="DataclassInstance")
-
 DEFAULT_PORT = 5050
 NONE = "none"
-_LISTENER_NAME = re.compile(r"[a-z0-9-]{1,32}")
-_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _FILE_ONLY = {"toml": True}
-
-
-class InvalidSettings(Exception):
-    """Says which setting is wrong, and what it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateListener:
-    """A way in of its own, which private endpoints refer to by its name. One thing makes it trusted: its address, its
-    socket file, a client certificate, or a proxy.
-    """
-
-    name: str
-    listen: str = ""
-    """HOST:PORT, or"""
-    unix: Path | None = None
-    """a socket file."""
-    tls: bool = False
-    client_ca: Path | None = None
-    """Who must have signed the certificate of a client."""
-    allow_uids: tuple[int, ...] = ()
-    """Users that may connect to the socket file; without any, its own mode decides."""
-    proxy_protocol: bool = False
-    """Each connection begins with a PROXY header, version 2, and comes from `trusted_proxies`."""
-    trusted_proxies: tuple[Network, ...] = ()
-
-    @classmethod
-    def parse(cls, table: Any, number: int) -> PrivateListener:
-        """Raise `InvalidSettings`."""
-        where = f"listeners[{number}]"
-        if not isinstance(table, dict):
-            raise InvalidSettings(f"{where} has to be a table: [[listeners]]")
-        unknown = sorted(table.keys() - {item.name for item in dataclasses.fields(cls)})
-        if unknown:
-            raise InvalidSettings(f"{where}: there is no setting called {', '.join(unknown)}")
-        name = _typed(table, "name", str, where)
-        if not _LISTENER_NAME.fullmatch(name):
-            raise InvalidSettings(f"{where}: name is '{name}': 1 to 32 characters a-z, 0-9 and -")
-        where = f"listener {name}"
-        unix, client_ca = _typed(table, "unix", str, where), _typed(table, "client_ca", str, where)
-        listener = cls(
-            name=name,
-            listen=_typed(table, "listen", str, where),
-            unix=Path(unix) if unix else None,
-            tls=_typed(table, "tls", bool, where),
-            client_ca=Path(client_ca) if client_ca else None,
-            allow_uids=tuple(_items(table, "allow_uids", int, where)),
-            proxy_protocol=_typed(table, "proxy_protocol", bool, where),
-            trusted_proxies=tuple(
-                _network(text, where) for text in _items(table, "trusted_proxies", str, where)
-            ),
-        )
-        listener.check()
-        return listener
-
-    def check(self) -> None:
-        where = f"listener {self.name}"
-        is_unix = self.unix is not None
-        wrong = (
-            (bool(self.listen) == is_unix, "give listen or unix, and not both"),
-            (bool(self.listen) and not _is_address(self.listen), f"listen is '{self.listen}': HOST:PORT"),
-            (is_unix and self.tls, "a socket file has no tls"),
-            (is_unix and self.proxy_protocol, "proxy_protocol needs listen: a socket file has no address"),
-            (bool(self.allow_uids) and not is_unix, "allow_uids needs unix"),
-            (self.client_ca is not None and not self.tls, "client_ca needs tls = true"),
-            (
-                self.client_ca is not None and self.proxy_protocol,
-                "client_ca and proxy_protocol: one of them is to be trusted",
-            ),
-            (
-                self.proxy_protocol != bool(self.trusted_proxies),
-                "proxy_protocol needs trusted_proxies, and they it",
-            ),
-        )
-        for is_wrong, says in wrong:
-            if is_wrong:
-                raise InvalidSettings(f"{where}: {says}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +191,7 @@ class Settings:
         """`options` has the fields given on the command line. Raise `InvalidSettings`."""
         values: dict[str, Any] = {}
         if file is not None:
-            values |= _from_file(file)
+            values |= read_file(file, _FIELDS)
         for name in OPTIONS:
             variable = "MOORAGE_" + name.upper()
             if variable in environment:
@@ -295,17 +206,17 @@ class Settings:
             raise InvalidSettings(f"account is '{self.account}': an account id has 12 digits")
         if not is_region(self.region):
             raise InvalidSettings(f"region is '{self.region}': a label of 2 to 25 characters a-z, 0-9 and -")
-        if self.listen != NONE and not _is_address(self.listen):
+        if self.listen != NONE and not is_address(self.listen):
             raise InvalidSettings(
                 f"listen is '{self.listen}': HOST:PORT, for instance 127.0.0.1:{DEFAULT_PORT}, or none"
             )
-        if self.listen_tls and not _is_address(self.listen_tls):
+        if self.listen_tls and not is_address(self.listen_tls):
             raise InvalidSettings(f"listen_tls is '{self.listen_tls}': HOST:PORT, for instance 0.0.0.0:443")
         if self.listen == NONE and not self.listen_tls and not self.listeners:
             raise InvalidSettings(
                 "listen is none, and there is no listen_tls and no listener: nobody could connect"
             )
-        if self.domain and not _DOMAIN.fullmatch(self.domain):
+        if self.domain and not is_domain(self.domain):
             raise InvalidSettings(f"domain is '{self.domain}': a domain in lower case, without port")
         names = [listener.name for listener in self.listeners]
         if len(set(names)) < len(names):
@@ -314,7 +225,7 @@ class Settings:
             raise InvalidSettings(f"audit is '{self.audit}': writes, all or none")
         if self.audit_days < 0:
             raise InvalidSettings(f"audit_days is {self.audit_days}: a number of days, or 0")
-        if self.metrics_listen and not _is_address(self.metrics_listen):
+        if self.metrics_listen and not is_address(self.metrics_listen):
             raise InvalidSettings(
                 f"metrics_listen is '{self.metrics_listen}': HOST:PORT, for instance 127.0.0.1:9090"
             )
@@ -376,124 +287,10 @@ class Settings:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
-_TOML_WORDS = {bool: "true or false", int: "a whole number", str: "text"}
 _WORDS = {"bool": "true or false", "float": "a number", "int": "a whole number"}
 _FIELDS = {item.name: item for item in dataclasses.fields(Settings)}
 OPTIONS = {name: item for name, item in _FIELDS.items() if "toml" not in item.metadata}
 """Those that are options and variables too."""
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """Of a HOST:PORT that was checked."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _is_address(text: str) -> bool:
-    host, colon, port = text.rpartition(":")
-    return bool(colon and host) and port.isascii() and port.isdecimal() and int(port) < 65_536
-
-
-def _from_file(file: Path) -> dict[str, Any]:
-    import tomllib  # Only here: most starts and commands have no file.
-
-    try:
-        values = tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSettings(f"{file} cannot be read: {error}") from None
-    try:
-        organization = organization_in(
-            values.pop("organization", {}), values.pop("control_policies", []), file.parent
-        )
-    except OrganizationMisconfigured as error:
-        raise InvalidSettings(f"{file}: {error}") from None
-    unknown = sorted(values.keys() - _FIELDS.keys())
-    if unknown:
-        raise InvalidSettings(f"{file}: there is no setting called {', '.join(unknown)}")
-    if "aliases" in values:
-        values["aliases"] = _aliases(values["aliases"])
-    if "listeners" in values:
-        if not isinstance(values["listeners"], list):
-            raise InvalidSettings("listeners has to be a list of tables: [[listeners]]")
-        tables = enumerate(values["listeners"], 1)
-        values["listeners"] = tuple(
-            _beside(file, PrivateListener.parse(table, number)) for number, table in tables
-        )
-    if "endpoints" in values:
-        listeners = {listener.name for listener in values.get("listeners", ())}
-        try:
-            values["endpoints"] = _all_beside(file, tables_in(values["endpoints"], listeners))
-        except EndpointMisconfigured as error:
-            raise InvalidSettings(str(error)) from None
-    if "event_targets" in values:
-        try:
-            values["event_targets"] = _all_beside(file, targets_in(values["event_targets"]))
-        except TargetMisconfigured as error:
-            raise InvalidSettings(str(error)) from None
-    for setting in ("replication_peers", "upstream_peers"):
-        if setting in values:
-            try:
-                values[setting] = peers_in(values[setting], setting, file.parent)
-            except PeerMisconfigured as error:
-                raise InvalidSettings(str(error)) from None
-    try:
-        if "replication_tags" in values:
-            values["replication_tags"] = filters_in(values["replication_tags"])
-        if "replication_settings" in values:
-            values["replication_settings"] = settings_in(values["replication_settings"])
-        if "rates" in values:
-            values["rates"] = rates_in(values["rates"])
-    except (RatesMisconfigured, TableMisconfigured) as error:
-        raise InvalidSettings(str(error)) from None
-    return {**values, "organization": organization}
-
-
-def _beside(file: Path, table: Table) -> Table:
-    """The paths of a table are relative to the file that it stands in."""
-    paths = {item.name: getattr(table, item.name) for item in dataclasses.fields(table)}
-    found = {name: file.parent / path for name, path in paths.items() if isinstance(path, Path)}
-    return dataclasses.replace(table, **found)
-
-
-def _all_beside(file: Path, tables: Iterable[Table]) -> tuple[Table, ...]:
-    return tuple(_beside(file, table) for table in tables)
-
-
-def _aliases(table: Any) -> dict[str, Registry]:
-    if not isinstance(table, dict):
-        raise InvalidSettings("aliases has to be a table: [aliases]")
-    aliases = {}
-    for name, target in table.items():
-        account, slash, region = target.partition("/") if isinstance(target, str) else ("", "", "")
-        if not (slash and is_account_id(account) and is_region(region)):
-            raise InvalidSettings(
-                f"aliases: {name} is '{target}': ACCOUNT/REGION, for instance 123456789012/eu-west-1"
-            )
-        if not _DOMAIN.fullmatch(name):
-            raise InvalidSettings(f"aliases: '{name}' is no host name in lower case, without port")
-        aliases[name] = Registry(account, region)
-    return aliases
-
-
-def _typed(table: Mapping[str, Any], name: str, kind: type[Value], where: str) -> Value:
-    value = table.get(name, kind())
-    if type(value) is not kind:
-        raise InvalidSettings(f"{where}: {name} is {value!r}: it has to be {_TOML_WORDS[kind]}")
-    return value
-
-
-def _items(table: Mapping[str, Any], name: str, kind: type[Value], where: str) -> list[Value]:
-    values = table.get(name, [])
-    if not isinstance(values, list) or any(type(value) is not kind for value in values):
-        raise InvalidSettings(f"{where}: {name} is {values!r}: it has to be a list, each {_TOML_WORDS[kind]}")
-    return values
-
-
-def _network(text: str, where: str) -> Network:
-    try:
-        return ip_network(text)
-    except ValueError as error:
-        raise InvalidSettings(f"{where}: trusted_proxies: {error}") from None
 
 
 def _convert(name: str, value: Any) -> Any:

@@ -50,6 +50,13 @@ def bad() -> Iterator[tuple[Bad, str]]:
 
 
 @pytest.fixture(scope="module")
+def busy() -> Iterator[str]:
+    """An upstream that is left alone for a while after each answer."""
+    with serving(lambda request: say(request, b"{}", 429, {"Retry-After": "1"})) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
 def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with docker_registry(tmp_path_factory.mktemp("docker-registry")) as host:
         yield host
@@ -57,14 +64,20 @@ def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def cache(
-    upstream: Server, theirs: Door, bad: tuple[Bad, str], debian_registry: str, tmp_path_factory: Any
+    upstream: Server,
+    theirs: Door,
+    bad: tuple[Bad, str],
+    busy: str,
+    debian_registry: str,
+    tmp_path_factory: Any,
 ) -> Iterator[Server]:
-    """A Moorage with a rule for each: `up/`, `bad/` and `debian/`."""
-    hosts = f"{upstream.endpoint}, {bad[1]}, http://{debian_registry}"
+    """A Moorage with a rule for each: `up/`, `bad/`, `busy/` and `debian/`."""
+    hosts = f"{upstream.endpoint}, {bad[1]}, {busy}, http://{debian_registry}"
     with running(tmp_path_factory.mktemp("cache"), "--upstream-hosts", hosts) as server:
         ecr = server.client("ecr")
         cache_from(server, "up", upstream)
         ecr.create_pull_through_cache_rule(ecrRepositoryPrefix="bad", upstreamRegistryUrl=bad[1])
+        ecr.create_pull_through_cache_rule(ecrRepositoryPrefix="busy", upstreamRegistryUrl=busy)
         ecr.create_pull_through_cache_rule(
             ecrRepositoryPrefix="debian", upstreamRegistryUrl=f"http://{debian_registry}"
         )
@@ -347,7 +360,6 @@ def test_a_layer_of_another_length_is_no_answer(ours: Door, bad: tuple[Bad, str]
         (403, 403, "DENIED", "UpstreamAccessDenied"),
         (404, 404, "MANIFEST_UNKNOWN", "ImageNotFound"),
         (500, 503, "UNAVAILABLE", "UpstreamUnavailable"),
-        (429, 429, "TOOMANYREQUESTS", "UpstreamTooManyRequests"),
     ],
 )
 def test_what_the_upstream_refuses_is_told_as_ecr_tells_it(
@@ -357,17 +369,27 @@ def test_what_the_upstream_refuses_is_told_as_ecr_tells_it(
     ecr = cache.client("ecr")
     name = f"bad/refusing-{status}"
     ecr.create_repository(repositoryName=name)
-    upstream.answer = lambda request: say(request, b"{}", status, {"Retry-After": "1"})
+    upstream.answer = lambda request: say(request, b"{}", status)
 
     answer = ours.get(f"/v2/{name}/manifests/1")
     failures = ecr.batch_get_image(repositoryName=name, imageIds=[{"imageTag": "2"}])["failures"]
 
     assert (answer.status, answer.error) == (expected, code)
     assert [each["failureCode"] for each in failures] == [failure]
-    if status == 429:
-        assert answer.headers["retry-after"] == "1"
     if status in (401, 403):
         assert b"The authentication to the upstream registry failed. Verify that the creden" in answer.body
+
+
+def test_an_upstream_that_has_too_much_to_do_is_told_with_its_time(cache: Server, ours: Door) -> None:
+    ecr = cache.client("ecr")
+    ecr.create_repository(repositoryName="busy/app")
+
+    answer = ours.get("/v2/busy/app/manifests/1")
+    failures = ecr.batch_get_image(repositoryName="busy/app", imageIds=[{"imageTag": "2"}])["failures"]
+
+    assert (answer.status, answer.error) == (429, "TOOMANYREQUESTS")
+    assert answer.headers["retry-after"] == "1"
+    assert [each["failureCode"] for each in failures] == ["UpstreamTooManyRequests"]
 
 
 def test_a_registry_that_nobody_opted_into_is_not_connected_to(cache: Server, ours: Door) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from ..conftest import Server, ecr_password, lacking, plain_environment, until
+from ..conftest import Server, ecr_password, free_port, lacking, plain_environment, until
 from .loopback import say
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -115,8 +115,7 @@ def docker_registry(folder: Path) -> Iterator[str]:
     """HOST:PORT of Debian's."""
     if not DOCKER_REGISTRY.exists():
         lacking("docker-registry is not installed: run `make clients`")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     configuration = folder / "config.yml"
     configuration.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '{host}'}}\n"

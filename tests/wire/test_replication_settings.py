@@ -132,15 +132,15 @@ def replicate(ecr: Any, region: str, account: str) -> None:
     ecr.put_replication_configuration(replicationConfiguration={"rules": [rule]})
 
 
-def jobs(server: Server, state: str) -> dict[str, str]:
-    """Their errors, by the setting."""
+def jobs(server: Server, state: str, to: str = "") -> dict[str, str]:
+    """Their errors, by the setting; of those to a registry, ACCOUNT/REGION."""
     program = Path(sys.executable).with_name("moorage")
     command = [program, "jobs", "--data", server.data, "--json"]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
     return {
         each["subject"].rpartition("/")[2]: each["error"]
         for each in said
-        if each["kind"] == "replicate setting" and each["state"] == state
+        if (each["kind"], each["state"]) == ("replicate setting", state) and f"/{to}" in each["subject"]
     }
 
 
@@ -198,7 +198,7 @@ def test_settings_are_the_same_in_the_other_region_also_when_they_are_taken_off(
     wait_for(far, "team/app", {**EVERYTHING, "tags": {}, "policy": None, "lifecycle": None}, VISIBLE_S)
     home.delete_repository(repositoryName="team/app")
     assert settings(far, "team/app")["mutability"] == EVERYTHING["mutability"]
-    assert jobs(one.server, "failed") == {}
+    assert jobs(one.server, "failed", f"{ACCOUNT}/{FAR}") == {}
 
 
 def test_another_account_refuses_what_its_policy_does_not_allow_and_takes_the_rest(one: One) -> None:
@@ -225,7 +225,7 @@ def test_another_account_refuses_what_its_policy_does_not_allow_and_takes_the_re
 
     wait_for(theirs, "shared/app", {**EVERYTHING, "policy": None, "scanning": False})
     for _ in until(SECONDS, "the refusals are not told"):
-        refused = jobs(one.server, "failed")
+        refused = jobs(one.server, "failed", f"{account}/{HOME}")
         if len(refused) == 2:
             break
     assert "is not authorized to perform: ecr:SetRepositoryPolicy" in refused["policy"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 from moorage.access.call import Services
@@ -23,6 +25,8 @@ from moorage.store.db.api import Reads, Transaction
 from moorage.store.jobs.queue import Job
 
 BATCH = told.IMAGES_MAX  # images a transaction, 2 ms that pulls wait for: what is done is one record
+REST = 2.0
+"""Times as long as a batch took, its commit too: so much is left to pushes, which wait for the same writes."""
 ASKED_AT_ONCE = 200
 LEFT_SHOWN = 1_000
 SHOWN_EVERY = 10 * BATCH
@@ -123,6 +127,7 @@ async def _take_images(
     changed = 0
     for start in range(0, len(queue), BATCH):
         batch = queue[start : start + BATCH]
+        began = time.perf_counter()
         async with services.db.transaction() as tx:
             if not await _holds(tx, repository, policy):
                 return changed + 1
@@ -132,6 +137,7 @@ async def _take_images(
         changed += taken.changed
         if start % SHOWN_EVERY == 0:
             await services.jobs.progress(services.db, job, start + len(batch), len(queue))
+        await _rest(began)
     return changed
 
 
@@ -142,6 +148,7 @@ async def _take_tags(
     changed = 0
     for start in range(0, len(evaluation.taken), BATCH):
         batch = evaluation.taken[start : start + BATCH]
+        began = time.perf_counter()
         async with services.db.transaction() as tx:
             if not await _holds(tx, repository, policy):
                 return changed + 1
@@ -149,7 +156,12 @@ async def _take_tags(
             await _note(tx, repository.id, taken)
         _tell(services, applied, taken)
         changed += taken.changed
+        await _rest(began)
     return changed
+
+
+async def _rest(began: float) -> None:
+    await asyncio.sleep(REST * (time.perf_counter() - began))
 
 
 def _tell(services: Services, applied: Applied, taken: Taken) -> None:

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -333,3 +335,27 @@ async def test_pushing_an_archived_image_restores_it_at_once(registry: MemoryReg
 
     assert pushed.was_restored
     assert await status_of(registry, app, image) == "ACTIVE"
+
+
+@in_memory
+async def test_after_each_batch_the_writes_are_left_to_others_for_twice_its_time(
+    registry: MemoryRegistry,
+) -> None:
+    app = await registry.repository("team/app")
+    for number in range(2 * job.BATCH + 1):
+        await push(registry, app, f"old-{number}")
+    await push(registry, app, "young")
+    await stored.put(registry.call, app, policy_of(NEWEST))
+    rests: list[float] = []
+    ticks = count()
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "asyncio", SimpleNamespace(sleep=rest))
+        patched.setattr(job, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+        await apply_now(registry, app)
+
+    assert registry.count("images") == 1
+    assert rests == [job.REST] * 3

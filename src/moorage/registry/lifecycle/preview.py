@@ -124,6 +124,8 @@ async def _make(services: Services, repository: int, preview: Preview) -> None:
     for start in range(0, len(taken), BATCH):
         batch = enumerate(taken[start : start + BATCH], start + 1)
         async with services.db.transaction() as tx:
+            if await repositories.find_by_id(tx, repository) is None:
+                return  # it is being purged, and its preview with it
             await tx.run("lifecycle.add_result", [_row(repository, at, decision) for at, decision in batch])
     expiring = sum(decision.action == "expire" for decision in taken)
     async with services.db.transaction() as tx:

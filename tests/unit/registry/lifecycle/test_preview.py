@@ -1,11 +1,15 @@
 import pytest
 
 from moorage.base.errors.lifecycle import LifecyclePolicyPreviewInProgress
+from moorage.registry.images import job as images_job
 from moorage.registry.lifecycle import preview
 from moorage.registry.lifecycle.evaluate import DAY
+from moorage.registry.repositories import repository as repositories
+from moorage.store.jobs.queue import Job
 
 from ..memory import in_memory
 from ..registry import MemoryRegistry
+from ..straddling import TRANSACTION, straddle
 from .running import older_than, policy_of, push, run_jobs
 
 
@@ -81,3 +85,24 @@ async def test_a_preview_that_is_never_made_has_failed_and_gives_way(registry: M
 
     assert failed.status == "FAILED"
     assert (await preview.find(registry.call, app)).status == "IN_PROGRESS"
+
+
+@in_memory
+async def test_a_repository_that_is_deleted_while_its_preview_is_made_ends_that(
+    registry: MemoryRegistry,
+) -> None:
+    app = await registry.repository("team/app")
+    await push(registry, app, "image", "v1")
+    registry.pass_time(2 * DAY)
+    await preview.start(registry.call, app, policy_of(older_than(1)))
+    call, job = registry.call, Job(1, preview.PREVIEW, str(app.id), "", 1, 1)
+
+    async def leave() -> None:
+        await repositories.delete(call, "team/app", None, force=True)
+        await images_job.purge(call.services)
+
+    straddle(registry, TRANSACTION, leave)
+    await preview.make(registry.services, job)
+
+    assert registry.count("lifecycle_preview_results") == 0
+    assert registry.count("repositories") == 0

@@ -32,7 +32,8 @@ MISSES = 3  # rounds
 def run(lab: Lab) -> Iterator[Sample]:
     with started(replace(MOORAGE, arguments=("--access-log",)), lab.work / "upstream") as upstream:
         host = f"http://127.0.0.1:{upstream.port}"
-        kind = replace(MOORAGE, arguments=("--upstream-hosts", host))
+        # On demand, so that no layer is on its way before anybody asks for it.
+        kind = replace(MOORAGE, arguments=("--upstream-hosts", host, "--upstream-import", "on-demand"))
         with started(kind, lab.work / "through") as server:
             upstream.create_repository(REPOSITORY)
             server.create_repository(REPOSITORY)

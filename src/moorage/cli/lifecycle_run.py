@@ -26,6 +26,7 @@ from moorage.store.jobs.queue import Jobs
 
 _LOOK_S = 0.2
 _TAKEN_UP_US = 15 * SECOND
+_GETS_ON_US = 60 * SECOND
 _SHOWN_US = 2 * SECOND
 
 
@@ -65,7 +66,8 @@ async def _show(opened: BesideRegistry, chosen: list[Repository], *, as_json: bo
 
 async def _would_take(opened: BesideRegistry, repository: Repository) -> list[Decision]:
     policy = await stored.effective(opened.beside.db, repository)
-    assert policy is not None  # it was looked for
+    if policy is None:  # taken away since it was looked for
+        return []
     images = await survey(opened.beside.db, repository.id, system_clock())
     return without_waiting(evaluate(images, parse(policy.text, with_extensions=True), system_clock()))
 
@@ -95,32 +97,39 @@ async def _finished(
     opened: BesideRegistry, repository: Repository, chosen: list[Repository], asked: int, *, as_json: bool
 ) -> Run:
     """When the server is through; it shows how far it is meanwhile. It takes one of those `chosen` after the other."""
-    shown = asked
+    shown = moved = asked
+    before: list[Run] = []
     while True:
-        found = await last_run(opened.beside.db, repository.id)
-        is_ours = found is not None and found.started >= asked
-        if found is not None and is_ours and found.finished is not None:
+        now, found = system_clock(), await _run_since(opened, repository, asked)
+        if found is not None and found.finished is not None:
             return found
-        now = system_clock()
-        if not is_ours and now - await _last_seen(opened, chosen, asked) > _TAKEN_UP_US:
-            raise Failed(
-                "no server has taken it up: is `moorage serve` running? What was asked for is done when one starts"
-            )
-        if found is not None and is_ours and now - shown > _SHOWN_US:
+        runs = [run for each in chosen if (run := await _run_since(opened, each, asked)) is not None]
+        if runs != before:
+            before, moved = runs, now
+        _check_server(runs, now - moved)
+        if found is not None and now - shown > _SHOWN_US:
             shown = now
             if not as_json:
                 say(f"{repository.name}: {_told(found)} so far")
         await asyncio.sleep(_LOOK_S)
 
 
-async def _last_seen(opened: BesideRegistry, chosen: list[Repository], asked: int) -> int:
-    """When a server was last seen to work on what was asked for."""
-    seen = asked
-    for repository in chosen:
-        found = await last_run(opened.beside.db, repository.id)
-        if found is not None and found.started >= asked:
-            seen = max(seen, system_clock() if found.finished is None else found.finished)
-    return seen
+async def _run_since(opened: BesideRegistry, repository: Repository, asked: int) -> Run | None:
+    found = await last_run(opened.beside.db, repository.id)
+    return found if found is not None and found.started >= asked else None
+
+
+def _check_server(runs: list[Run], idle: int) -> None:
+    """Raise `Failed` where none has got on for too long."""
+    is_at_work = any(run.finished is None for run in runs)
+    if is_at_work and idle > _GETS_ON_US:
+        raise Failed(
+            "the server has stopped in the middle: is it running? What is left is done when it starts"
+        )
+    if not is_at_work and idle > _TAKEN_UP_US:
+        raise Failed(
+            "no server has taken it up: is `moorage serve` running? What was asked for is done when one starts"
+        )
 
 
 def _document(each: Left) -> dict[str, object]:

@@ -49,3 +49,32 @@ async def test_who_waits_for_its_turn_is_not_told_that_there_is_no_server(
     await says(registry, "lifecycle.begin_run", second.id)
     await says(registry, "lifecycle.finish_run", second.id)
     assert (await waiting).finished == registry.now
+
+
+@in_memory
+async def test_who_waits_for_a_server_that_died_in_the_middle_is_told(
+    registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle_run, "system_clock", lambda: registry.now)
+    monkeypatch.setattr(lifecycle_run, "_LOOK_S", 0)
+    one = await registry.repository("one")
+    opened: Any = SimpleNamespace(beside=SimpleNamespace(db=registry.db))
+    await says(registry, "lifecycle.begin_run", one.id)
+    waiting = asyncio.create_task(lifecycle_run._finished(opened, one, [one], registry.now, as_json=True))
+    await asyncio.sleep(0)
+
+    registry.pass_time(50 * SECOND)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    registry.pass_time(11 * SECOND)
+
+    with pytest.raises(Failed, match="the server has stopped in the middle"):
+        await waiting
+
+
+@in_memory
+async def test_a_policy_that_is_taken_away_meanwhile_takes_nothing(registry: MemoryRegistry) -> None:
+    one = await registry.repository("one")
+    opened: Any = SimpleNamespace(beside=SimpleNamespace(db=registry.db))
+
+    assert await lifecycle_run._would_take(opened, one) == []

@@ -244,6 +244,8 @@ def test_a_chain_and_a_file_of_records(tmp_path: Path, run: Run) -> None:
 def test_without_a_record_there_is_none(tmp_path: Path) -> None:
     with running(tmp_path, "--audit", "none") as server:
         server.client("ecr").create_repository(repositoryName="one")
-        time.sleep(0.6)  # longer than records wait to be written
-
         assert server.client("cloudtrail").lookup_events()["Events"] == []
+        server.process.terminate()  # what waits to be written is written now
+        server.process.wait(30)
+        with closing(sqlite3.connect(server.data / "moorage.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM audit").fetchone() == (0,)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import itertools
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from http.server import BaseHTTPRequestHandler
@@ -304,13 +305,17 @@ def test_a_body_that_trickles_ends_with_its_time() -> None:
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"])
 def test_a_server_that_falls_silent_is_left(before: bytes) -> None:
+    is_over = threading.Event()
+
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.close_connection = True
         request.wfile.write(before)
-        time.sleep(4)
+        is_over.wait(60)
 
-    with serving(answer) as port, pytest.raises(RemoteFailed):
-        using(PLAIN, getting(f"http://127.0.0.1:{port}/"))
+    with serving(answer) as port:
+        with pytest.raises(RemoteFailed):
+            using(PLAIN, getting(f"http://127.0.0.1:{port}/"))
+        is_over.set()
 
 
 def test_a_body_that_breaks_off_is_no_body() -> None:

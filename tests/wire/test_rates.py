@@ -6,7 +6,6 @@ import base64
 import http.client
 import json
 import sys
-import time
 from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
@@ -25,20 +24,13 @@ THROTTLED = "400 ThrottlingException: Rate exceeded"
 PROGRAM = Path(sys.executable).with_name("moorage")
 
 
-@pytest.fixture(scope="module")
-def server_with_rates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("rates")
-    (folder / "moorage.toml").write_text(RATES)
-    options = ("--config", str(folder / "moorage.toml"), "--quotas", "aws")
-    with running(folder, *options) as server:
-        yield server
-
-
 @pytest.fixture
-def limited(server_with_rates: Server) -> Server:
-    """As if nobody had called for a while: a second fills every bucket."""
-    time.sleep(1.1)
-    return server_with_rates
+def limited(tmp_path: Path) -> Iterator[Server]:
+    """One that nobody has called: every bucket is full."""
+    (tmp_path / "moorage.toml").write_text(RATES)
+    options = ("--config", str(tmp_path / "moorage.toml"), "--quotas", "aws")
+    with running(tmp_path, *options) as server:
+        yield server
 
 
 def root_of(server: Server) -> Caller:

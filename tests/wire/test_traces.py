@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -285,12 +286,15 @@ def test_a_collector_that_fails_is_told_once_and_holds_nobody_up(
 def test_a_collector_that_hangs_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 
+    is_over = threading.Event()
+
     def hang(request: BaseHTTPRequestHandler) -> None:
-        time.sleep(20)
+        is_over.wait(60)
 
     with collecting(hang) as collector, ended(tmp_path, collector.url) as server:
         assert push_and_time(server) < 10
         stops_within(server, 5)
+        is_over.set()
 
 
 def test_the_variables_of_opentelemetry_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

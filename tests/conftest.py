@@ -147,6 +147,21 @@ def running(folder: Path, *options: str) -> Iterator[Server]:
     assert process.returncode == 0, f"SIGTERM: exit {process.returncode}\n{log.read_text()[-4000:]}"
 
 
+@contextmanager
+def ended_inside(folder: Path, *options: str) -> Iterator[Server]:
+    """A server that the test itself ends, and whose data it may look at then."""
+    try:
+        with running(folder, *options) as server:
+            yield server
+            raise _Ended
+    except _Ended:
+        pass
+
+
+class _Ended(Exception):
+    pass
+
+
 def _listening(process: subprocess.Popen[bytes], log: Path) -> str:
     for _ in until(START_SECONDS, f"no answer from the server, see {log}"):
         assert process.poll() is None, log.read_text()

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ..conftest import Run, Server, ecr_password, running, until
+from ..conftest import Run, Server, ecr_password, ended_inside, running, until
 
 SECONDS = 10
 Lookup = Callable[..., list[dict[str, Any]]]
@@ -242,7 +242,7 @@ def test_a_chain_and_a_file_of_records(tmp_path: Path, run: Run) -> None:
 
 
 def test_without_a_record_there_is_none(tmp_path: Path) -> None:
-    with running(tmp_path, "--audit", "none") as server:
+    with ended_inside(tmp_path, "--audit", "none") as server:
         server.client("ecr").create_repository(repositoryName="one")
         assert server.client("cloudtrail").lookup_events()["Events"] == []
         server.process.terminate()  # what waits to be written is written now

@@ -12,14 +12,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..conftest import Run, Server, ecr_password, free_port, plain_environment, running
+from ..conftest import Run, Server, ecr_password, ended_inside, free_port, plain_environment, running
 from .collector import Collector, Seen, collecting
 from .conftest import NAME, Images, Suite, daemon
 from .loopback import say
@@ -237,19 +237,9 @@ def stops_within(server: Server, seconds: float) -> None:
     assert time.monotonic() - began < seconds
 
 
-@contextmanager
-def ended(folder: Path, url: str = "") -> Iterator[Server]:
+def ended(folder: Path, url: str = "") -> AbstractContextManager[Server]:
     """A server that the test itself ends."""
-    try:
-        with running(folder, *(("--otlp-endpoint", url) if url else ())) as server:
-            yield server
-            raise _Ended
-    except _Ended:
-        pass
-
-
-class _Ended(Exception):
-    pass
+    return ended_inside(folder, *(("--otlp-endpoint", url) if url else ()))
 
 
 def said(server: Server, text: str) -> int:

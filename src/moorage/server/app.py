@@ -297,7 +297,7 @@ class Application:
             _rates(installation.settings),
             traces,
         )
-        self.kept_answer = self._pipeline.kept_answer
+        self.kept_answer = self._pipeline.from_memory.answer
         self.next_request_id = self._recorder.next_request_id
         cores = len(os.sched_getaffinity(0))
         self.outgoing = Outgoing(installation.settings.workers or max(cores, 2), cores)

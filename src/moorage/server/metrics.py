@@ -15,6 +15,8 @@ from moorage.access.call import Services
 from moorage.access.identities import keys
 from moorage.base.arn import RepositoryArn
 from moorage.base.clock import SECOND
+from moorage.base.http import Reply, Request
+from moorage.oci.routes import Route
 from moorage.registry.events import delivery
 from moorage.registry.replication import statuses
 from moorage.store.jobs import queue
@@ -144,6 +146,11 @@ async def stored_lines(services: Services) -> list[str]:
         labels = {"access_key_id": owned.key.id, "account": owned.key.account, "status": owned.key.status}
         lines.append(_line("access_key_age_seconds", labels, _age(now, owned.key.created)))
     return lines
+
+
+def is_pull(route: Route, request: Request, reply: Reply) -> bool:
+    """Whether it counts as one: a manifest was given."""
+    return route.kind == "manifest" and request.method == "GET" and reply.status == 200
 
 
 class MetricsListener:

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from moorage.access.authorize import authorize
-from moorage.access.authorizer import IMAGE_TAG, Circumstances, Way
+from moorage.access.authorizer import IMAGE_TAG, Circumstances
 from moorage.access.bearers import Bearers
 from moorage.access.call import Call, Services
 from moorage.access.downloads import ACTION, PREFIX, read_download
@@ -39,22 +39,20 @@ from moorage.base.addresses import Registry
 from moorage.base.arn import RepositoryArn
 from moorage.base.digest import Digest
 from moorage.base.errors.access import InvalidSignature, TokenExpired, Unauthorized, UnrecognizedClient
-from moorage.base.errors.endpoints import EndpointRefused
 from moorage.base.errors.error import MoorageError
 from moorage.base.errors.identities import IdentityTokenExpired, IDPRejectedClaim, InvalidIdentityToken
 from moorage.base.errors.ourselves import Server
 from moorage.base.errors.requests import UnknownOperation
 from moorage.base.errors.wire import MethodNotAllowed, PathUnknown
-from moorage.base.http import Arrival, Headers, Reply, Request
+from moorage.base.http import Reply, Request
 from moorage.oci import blobs, errors, manifests
 from moorage.oci.challenge import challenge
 from moorage.oci.routes import Route, find_route
 from moorage.oci.target import Target
 from moorage.server.audit import Audit, Seen, operation_of, route_of
-from moorage.server.kept import Kept, KeptAnswers
-from moorage.server.metrics import Metrics
+from moorage.server.from_memory import FromMemory
+from moorage.server.metrics import Metrics, is_pull
 from moorage.server.telemetry import Recorder, Traces, without_token
-from moorage.server.wire import render_constant, render_varying
 
 AWS_BODY_MAX = 32 << 20  # 20 MiB of a layer part in base64, or 4 MiB of manifest escaped six-fold
 _TARGETS = {service.target: name for name, service in SERVICES.items() if service.target}
@@ -98,8 +96,9 @@ class Pipeline:
         self._operations = operations
         self._rates = rates if rates.are_limited else None
         self._traces = traces
-        self._changes_answer = _CHANGES_ANSWER if traces is None else _CHANGES_ANSWER | {b"traceparent"}
-        self._kept = KeptAnswers()
+        self.from_memory = FromMemory(
+            services, identify.passwords, recorder, metrics, self._rates, are_traced=traces is not None
+        )
 
     async def answer(self, request: Request, request_id: str) -> Reply:
         """Never raises: what is our own fault is logged under the request id and answered 500."""
@@ -127,7 +126,7 @@ class Pipeline:
     def _count(self, request: Request, seen: Seen, reply: Reply, seconds: float) -> None:
         sent = len(reply.body) if isinstance(reply.body, bytes) else reply.body.length
         self._metrics.note(route_of(request, seen), reply.status, seconds, request.body.announced or 0, sent)
-        if seen.route is not None and _is_pull(seen.route, request, reply):
+        if seen.route is not None and is_pull(seen.route, request, reply):
             self._metrics.pulls(seen.resources[0]).count += 1
 
     async def _registry_call(self, request: Request, request_id: str, seen: Seen) -> Reply:
@@ -152,8 +151,7 @@ class Pipeline:
         # 5
         reply = seen.answer = await route.handler(call, target, request)
         # 6
-        if reply.kept_while is not None and isinstance(reply.body, bytes):
-            self._keep(request, registry, route, resource, tags[0], reply, reply.body, *reply.kept_while)
+        self.from_memory.keep(request, registry, route, resource, tags[0], reply)
         return reply
 
     async def _log_in(self, request: Request, region: str) -> Principal:
@@ -319,98 +317,6 @@ class Pipeline:
             error = Unauthorized(str(error))
         reply = errors.reply_for(error)
         return challenge(request, reply) if isinstance(error, Unauthorized) else reply
-
-    # Answers that are kept
-
-    def _keep(
-        self,
-        request: Request,
-        registry: Registry,
-        route: Route,
-        resource: str,
-        tag: str | None,
-        reply: Reply,
-        body: bytes,
-        repository: int,
-        epoch: int,
-    ) -> None:
-        has_own_length = any(name == b"content-length" for name, _ in reply.headers)
-        rest = render_constant(reply.headers, None if has_own_length else len(body), closes=False)
-        kept = Kept(
-            registry=registry,
-            operation=operation_of(route),
-            actions=route.actions,
-            resource=resource,
-            tag=tag or "",
-            repository=repository,
-            epoch=epoch,
-            status=reply.status,
-            rest=rest if request.method == "HEAD" else rest + body,
-            tally=self._metrics.kept(f"{request.method} {route.kind}", reply.status),
-            pulls=self._metrics.pulls(resource) if _is_pull(route, request, reply) else None,
-            until=reply.kept_until,
-            image=reply.pulled_image,
-        )
-        self._kept.keep(request.method.encode(), request.target, request.raw_host, kept)
-
-    def kept_answer(
-        self, method: bytes, target: bytes, headers: Headers, date: bytes, arrival: Arrival
-    ) -> bytes | None:
-        """The whole answer, if one is kept, for a caller who is known (1) and may have it (4)."""
-        if self._recorder.writes_lines:  # a line is written for each request, by the pipeline
-            return None
-        authorization = host = b""
-        for name, value in headers:
-            if name == b"authorization":
-                if authorization:  # a second one: which counts is for the pipeline to say
-                    return None
-                authorization = value
-            elif name == b"host":
-                host = value
-            elif name in self._changes_answer:
-                return None
-        kept = self._kept.get(method, target, host)
-        if kept is None:
-            return None
-        if kept.repository and self._services.db.epoch(kept.repository) != kept.epoch:
-            self._kept.forget(method, target, host)
-            return None
-        now, region = self._services.clock(), kept.registry.region
-        if kept.until and kept.until <= now:
-            self._kept.forget(method, target, host)
-            return None
-        login = self._identify.passwords.remembered(authorization.decode("latin-1"), region, now)
-        if login is None:
-            return None
-        endpoints = self._services.endpoints
-        if arrival.listener and not endpoints.is_current:
-            return None
-        try:
-            way = Way(arrival, endpoints.find(arrival, "ecr.dkr"), region)
-        except EndpointRefused:
-            return None
-        remembered = self._services.authorizer.remembered
-        for action in kept.actions:
-            if not remembered(login.principal, action, kept.resource, way, kept.tag):
-                return None
-        if self._rates is not None and not self._rates.allows(
-            login.principal.account, kept.registry, kept.operation, now
-        ):
-            return None  # the pipeline says so
-        if kept.image:
-            self._services.pull_times.note(kept.image, login.principal, kept.registry, now)
-        kept.tally.count += 1
-        kept.tally.sent += len(kept.rest)
-        if kept.pulls is not None:
-            kept.pulls.count += 1
-        return render_varying(kept.status, date, self._recorder.next_request_id()) + kept.rest
-
-
-_CHANGES_ANSWER = frozenset({b"connection", b"expect", b"if-none-match", b"if-range", b"range"})
-
-
-def _is_pull(route: Route, request: Request, reply: Reply) -> bool:
-    return route.kind == "manifest" and request.method == "GET" and reply.status == 200
 
 
 def _is_signed(request: Request) -> bool:

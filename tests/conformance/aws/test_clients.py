@@ -29,6 +29,8 @@ from moorage.base.errors.error import MoorageError
 from moorage.base.errors.layers import InvalidLayerPart
 from moorage.base.errors.repositories import RepositoryNotFound
 
+from ...conftest import knowing_all_services
+
 Example = Callable[[Any], Any]
 
 KEY_ID, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "token+/="
@@ -52,7 +54,7 @@ class Endpoint:
         self.error: MoorageError | None = None
         self.received: Any = None
         self.is_temporary = token is not None
-        self.client = boto3.client(
+        self.client = boto3.Session(botocore_session=knowing_all_services()).client(
             service,
             region_name="home-1",
             endpoint_url="http://registry.test:5050",

@@ -113,12 +113,18 @@ def test_an_engine_takes_its_own_variant(tmp_path: Path) -> None:
         ("-- it: one\nSELECT 1\n\n-- it: again\nSELECT 2\n", "images.it stands there twice"),
         ("-- it: one\n\n-- other: two\nSELECT 2\n", "it has no text"),
         ("SELECT 1\n\n-- it: one\nSELECT 2\n", "SQL before the first"),
-        ("-- it: none of\nn NOT IN :names\n", "NOT IN takes no sequence"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(tmp_path: Path, source: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         load(tmp_path, source)
+
+
+def test_a_statement_that_cannot_be_meant_is_refused_when_it_is_wanted(tmp_path: Path) -> None:
+    statements = load(tmp_path, "-- it: none of\nn NOT IN :names\n")
+
+    with pytest.raises(ValueError, match="NOT IN takes no sequence"):
+        statements.bind("images.it", {"names": ["a"]})
 
 
 def test_an_unknown_statement_is_a_key_error(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_pattern_when_the_string_is_hostile_is_matched_at_once(pattern: str) -> 
     for text in WORST:
         matches(text)
 
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 0.5
 
 
 def test_matcher_when_nobody_read_the_pattern_refuses() -> None:

@@ -67,4 +67,4 @@ def test_a_filter_that_is_all_stars_is_matched_at_once() -> None:
     found = selected([1], [Filter(name="vpc-id", values=["*a" * 127 + "b"])], lambda _: has, NAMES)
 
     assert found == []
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 0.5

@@ -53,4 +53,4 @@ def test_the_work_does_not_explode() -> None:
     started = time.process_time()  # what else runs on the machine is not measured
 
     assert not wildcard_matches("*a" * 127 + "b", "a" * 256)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 0.05

@@ -33,7 +33,7 @@ def test_a_pattern_is_matched_in_linear_time() -> None:
     started = time.process_time()  # what else runs on the machine is not measured
 
     assert not matches("a*" * 4 + "b", "a" * 100_000)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 0.1
 
 
 @given(

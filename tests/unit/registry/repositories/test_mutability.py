@@ -56,4 +56,4 @@ def test_protects_of_the_longest_filter_and_tag_takes_no_time() -> None:
     started = time.process_time()
 
     assert mutability.protects("a" * 128)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 0.5

@@ -41,7 +41,14 @@ TERMINATOR = "aws4_request"
 WINDOW = 15 * MINUTE
 EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
-_ACTED_UPON = (b"host", b"x-amz-content-sha256", b"x-amz-date", b"x-amz-security-token", b"x-amz-target")
+_ACTED_UPON = (
+    b"host",
+    b"x-amz-content-sha256",
+    b"x-amz-date",
+    b"x-amz-security-token",
+    b"x-amz-target",
+    b"x-moorage-replica",
+)
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _EXPIRES = re.compile(r"[0-9]{1,6}")

@@ -241,6 +241,13 @@ def test_check_6_when_the_session_token_is_unsigned() -> None:
     assert "'X-Amz-Security-Token' must be" in str(refused(headers, is_temporary=True))
 
 
+def test_check_6_when_the_origin_of_a_replica_is_unsigned() -> None:
+    """Who carries a call must not be able to say that another installation made the change."""
+    headers = wire(Draft(extra=((b"x-moorage-replica", b"123456789012/eu-west-1/7"),)))
+
+    assert "'X-Moorage-Replica' must be" in str(refused(headers))
+
+
 def test_check_6_when_a_header_is_given_twice() -> None:
     for name, value in ((b"host", b"evil.test"), (b"x-amz-target", b"Other.Operation")):
         assert isinstance(refused(wire(Draft(extra=((name, value),)))), IncompleteSignature)
